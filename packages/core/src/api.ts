@@ -1,0 +1,206 @@
+/**
+ * What users of Igor hold in their hands: a node and its agents. Everything else is internal.
+ *
+ * @module
+ */
+import type { CID } from 'multiformats/cid'
+import type { LinkKind, StoreUsage } from './platform.ts'
+
+/** One word for a person, derived from authority and health. */
+export type AgentState = 'active' | 'moving' | 'halted' | 'faulted' | 'exhausted' | 'paused' | 'moved' | 'retired'
+
+export interface AgentStatus {
+  readonly agent: string
+  readonly name: string
+  readonly state: AgentState
+  /** Why it is in that state, where it is not obvious; a sentence with what to do. */
+  readonly reason?: string
+  readonly tick: number
+  readonly epoch: number
+  readonly seq: number
+  /** CID of the head record. */
+  readonly head: string
+  /** Microcents. */
+  readonly budget: bigint
+  /** Peer id of the node where it lives, as far as this node knows. */
+  readonly host: string
+  /** True if that is this node. */
+  readonly here: boolean
+  /** True if this node holds the owner's key: it may order. */
+  readonly owned: boolean
+  readonly public: boolean
+  /** Unix ms of its genesis, once known. */
+  readonly born?: number
+  /** Where the last move came from, when it got here. */
+  readonly lastMove?: Move
+  readonly capabilities: readonly string[]
+  /** Unread messages in its inbox. */
+  readonly inbox: number
+  /** Bytes of linear memory. */
+  readonly memory: number
+}
+
+export interface Move {
+  readonly agent: string
+  readonly from: string
+  readonly to: string
+  /** The last tick at the source; the first at the target is one more. */
+  readonly tick: number
+  /** From the last tick's end at the source to the first tick's start at the target; both clocks' word. */
+  readonly downtimeMs: number
+}
+
+export interface View {
+  readonly kind: 'text' | 'rgba'
+  readonly bytes: Uint8Array
+  readonly width: number
+  readonly height: number
+}
+
+/** What a watcher sees; all of it committed. */
+export type AgentEvent =
+  | { readonly type: 'status'; readonly status: AgentStatus }
+  | { readonly type: 'log'; readonly tick: number; readonly time: number; readonly text: string }
+  | { readonly type: 'view'; readonly tick: number; readonly view: View }
+  | { readonly type: 'progress'; readonly phase: MovePhase; readonly done: number; readonly total: number }
+  | { readonly type: 'moved'; readonly move: Move }
+
+export type MovePhase = 'offer' | 'copy' | 'stop' | 'commit'
+
+/** Every host an agent ever had, each verified. */
+export interface Passport {
+  readonly agent: string
+  readonly name: string
+  readonly hosts: readonly { readonly peer: string; readonly epoch: number; readonly tick: number; readonly since: number }[]
+  readonly records: number
+  readonly epoch: number
+  readonly tick: number
+  /** CID of the genesis. */
+  readonly genesis: string
+  readonly module: string
+  /** Forced recovers: from there one life rests on the owner's word. */
+  readonly asserted: readonly string[]
+}
+
+/** A handle on one agent; works wherever the agent lives. */
+export interface Agent {
+  readonly id: string
+  /** The latest known. */
+  readonly status: AgentStatus
+  /** Status, log and view from now on, starting with the current status and view. Ends when aborted. */
+  watch(signal: AbortSignal): AsyncIterable<AgentEvent>
+  /** Puts a message of at most 64 KiB into the inbox; resolves when that is committed. */
+  send(message: Uint8Array | string, options?: Waiting): Promise<void>
+  /** @param peer peer id or multiaddr */
+  moveTo(peer: string, options?: Waiting): Promise<Move>
+  pause(options?: Waiting): Promise<void>
+  resume(options?: Waiting): Promise<void>
+  retire(options?: Waiting): Promise<void>
+  /** One CARv1 file. With `to`, the agent leaves for that node; without, a copy for inspection and recovery. */
+  export(options?: ExportOptions): Promise<Uint8Array>
+  /** Checks the whole lineage, from genesis to head. */
+  passport(options?: Waiting): Promise<Passport>
+}
+
+export interface Waiting {
+  readonly signal?: AbortSignal
+}
+
+export interface ExportOptions extends Waiting {
+  /** Peer id or multiaddr of a node that answers, or the bytes of its `ready` (from `Node.ready`). */
+  readonly to?: string | Uint8Array
+}
+
+export interface SpawnOptions extends Waiting {
+  readonly module: Uint8Array
+  /** JSON text or value; default: no capabilities. */
+  readonly manifest?: string | Uint8Array | object
+  /** At most 1 MiB. */
+  readonly init?: Uint8Array
+  /** Microcents. */
+  readonly budget?: bigint
+  /** 1 to 64 characters; default: two words made from the DID. */
+  readonly name?: string
+}
+
+export interface ImportOptions extends Waiting {
+  /** Owner seed (32 bytes) to sign a recovery with, when this node does not hold it. */
+  readonly key?: Uint8Array
+  /** Assert that the last holder is gone: from there one life rests on the owner. */
+  readonly force?: boolean
+}
+
+export interface Peer {
+  readonly id: string
+  readonly name: string
+  readonly kind: 'tab' | 'server'
+  readonly link: LinkKind | 'none'
+  readonly rtt?: number
+  readonly price: bigint
+  /** Agents it would take beyond those it has. */
+  readonly room: number
+  /** Number of agents it says it hosts. */
+  readonly agents: number
+  /** Unix ms of its last word. */
+  readonly seen: number
+}
+
+/** Something an operator should read. */
+export interface NodeEvent {
+  readonly level: 'info' | 'warn' | 'error'
+  readonly code: string
+  readonly message: string
+  readonly agent?: string
+  readonly peer?: string
+}
+
+export interface Node {
+  readonly id: string
+  readonly name: string
+  readonly multiaddrs: readonly string[]
+  spawn(options: SpawnOptions): Promise<Agent>
+  import(file: Uint8Array, options?: ImportOptions): Promise<Agent>
+  /**
+   * @param nameOrId DID, unique DID prefix (with or without `did:key:`), or unique name
+   * @throws IgorError UNKNOWN_AGENT | AMBIGUOUS_NAME
+   */
+  agent(nameOrId: string): Agent
+  /** Here, once here, seen at peers, or owned. */
+  agents(): readonly AgentStatus[]
+  peers(): readonly Peer[]
+  connect(multiaddr: string, options?: Waiting): Promise<string>
+  /** A signed word, valid for a day, that this node takes one agent from a file made for it. */
+  ready(): Promise<Uint8Array>
+  /** Owner seeds, in hex, first the one that new agents use. */
+  exportKeys(): Promise<readonly string[]>
+  importKey(seed: Uint8Array): Promise<void>
+  usage(): Promise<StoreUsage>
+  /** Called (at most every 100 ms) when agents, peers or addresses changed. Returns a function that ends it. */
+  onchange(listener: () => void): () => void
+  onevent(listener: (event: NodeEvent) => void): () => void
+  /** Stops ticking, finishes commits, closes everything. */
+  stop(): Promise<void>
+}
+
+/** What a node lets in and asks for. */
+export interface NodePolicy {
+  /** Agents hosted at a time. Default 100. */
+  readonly maxAgents?: number
+  /** Microcents per nominal second. Default 0. */
+  readonly price?: bigint
+  /** Peers whose agents are taken in; default: everyone's. */
+  readonly allow?: readonly string[]
+  /** Capabilities that agents may have here; default: all that are implemented. */
+  readonly capabilities?: readonly string[]
+}
+
+export interface NodeOptions {
+  readonly kind: 'tab' | 'server'
+  /** Shown to people; default: made from the peer id. */
+  readonly name?: string
+  /** Which of the store's nodes this is (tabs share a store); default `main`. */
+  readonly slot?: string
+  readonly policy?: NodePolicy
+}
+
+export type { CID }

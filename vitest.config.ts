@@ -1,0 +1,52 @@
+import { playwright } from '@vitest/browser-playwright'
+import { defineConfig } from 'vitest/config'
+import { findChromium } from './scripts/chromium.mjs'
+
+// x.test.ts runs everywhere its package does, x.node.test.ts in Node.js alone, x.browser.test.ts in Chromium alone.
+const isomorphic = ['sandbox', 'lineage', 'core', 'libp2p']
+const conditions = ['source', 'import', 'module', 'default']
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve: { conditions: [...conditions, 'node'] },
+        ssr: { resolve: { conditions: [...conditions, 'node'], externalConditions: ['source'] } },
+        test: {
+          name: 'node',
+          environment: 'node',
+          include: ['packages/*/src/**/*.test.ts'],
+          exclude: ['**/*.browser.test.ts', 'packages/browser/**', '**/node_modules/**'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        resolve: { conditions: [...conditions, 'browser'] },
+        test: {
+          name: 'chromium',
+          include: [...isomorphic.map((name) => `packages/${name}/src/**/*.test.ts`), 'packages/browser/src/**/*.test.ts'],
+          exclude: ['**/*.node.test.ts', '**/node_modules/**'],
+          testTimeout: 30_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                ...(findChromium() === undefined ? {} : { executablePath: findChromium() }),
+                args: [
+                  '--no-sandbox',
+                  '--allow-loopback-in-peer-connection',
+                  '--disable-background-networking',
+                  '--no-first-run',
+                ],
+              },
+              contextOptions: { permissions: ['microphone'] },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+    ],
+  },
+})
