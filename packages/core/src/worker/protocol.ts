@@ -51,8 +51,8 @@ export interface Attempt {
   readonly tick: number
   /** Unix ns; fixed during the job. */
   readonly time: bigint
-  /** Derived seed of the first tick, 32 bytes; later ticks of the job use SHA-256 of the one before. */
-  readonly seed: Uint8Array
+  /** Seed root R of the epoch, 32 bytes; the seed of tick t is SHA-256(utf8('igor/seed/1') ++ R ++ u64le(t)), derived in the worker. */
+  readonly root: Uint8Array
   /** Inbox, oldest first. */
   readonly messages: readonly Uint8Array[]
 }
