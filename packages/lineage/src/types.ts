@@ -183,17 +183,22 @@ export interface Chain {
   readonly genesis: LineageRecord<Genesis>
   readonly head: LineageRecord
   readonly anchor: LineageRecord
+  /** Of the head. */
   readonly epoch: number
-  /** The epoch up to which no one may go back (highest ever). */
+  /** The last tick that a record names; 0 before the first. */
   readonly tick: number
   readonly authority: Authority
   /** Last record with progress, if any (checkpoint or handoff). */
   readonly progress: LineageRecord<Checkpoint | Handoff> | null
   /** Last record that has a state. */
   readonly state: LineageRecord<Checkpoint | Handoff> | null
+  /** n of the last order applied; 0 before the first. */
   readonly lastOrder: number
   readonly budget: bigint
+  /** Of this epoch. */
   readonly price: bigint
+  /** Cumulative fuel and cost when this epoch's authority took over: its price counts from there. */
+  readonly billed: { readonly fuel: bigint; readonly cost: bigint }
   /** Every host it ever had, oldest first; one entry an epoch held. */
   readonly hosts: readonly Host[]
   /** How many records were verified one by one (pruned ones do not count). */
@@ -206,9 +211,19 @@ export interface Chain {
 export type Authority =
   | { readonly status: 'held'; readonly by: string; readonly incarnation: Uint8Array }
   /** A handoff stands open: only `to` may accept or refuse. */
-  | { readonly status: 'offered'; readonly by: string; readonly ready: Ready; readonly recover: boolean }
+  | {
+      readonly status: 'offered'
+      /** The handoff's signer, with its store; both become the holder again if `to` refuses. */
+      readonly by: string
+      readonly incarnation: Uint8Array
+      readonly ready: Ready
+      readonly recover: false
+    }
+  /** A recover stands open: only `to` may accept or refuse. `by` is the agent. */
+  | { readonly status: 'offered'; readonly by: string; readonly ready: Ready; readonly recover: true }
   /** `to` refused: epoch + 1 belongs to `by`. */
   | { readonly status: 'refused'; readonly by: string; readonly incarnation: Uint8Array }
+  /** Nobody holds it: retired by `by`, or a recover was refused by `by`. Only a recover may follow. */
   | { readonly status: 'retired'; readonly by: string }
 
 export interface Host {

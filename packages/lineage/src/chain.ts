@@ -1,0 +1,260 @@
+/**
+ * The lineage as a pure reducer: a verified chain and one record give the next chain or an error.
+ * Who may write which record, and what it may say, is here and nowhere else (docs/design.md,
+ * section 5).
+ *
+ * Epochs, in full: genesis starts epoch 1. A checkpoint, handoff or retire carries the current epoch.
+ * The answer to a handoff (accept or refuse) carries the next one, and so does the accept with which a
+ * refused handoff's signer goes on. A recover by the agent's key carries the current epoch + 2^32, and
+ * the answer to it *the same* epoch: the recover has made the epoch, its `to` takes it.
+ *
+ * @module
+ */
+import { LineageError } from './errors.ts'
+import { keyOfDid, keyOfPeerId } from './identity.ts'
+import { answerRules, checkOrders, type Fail, holder, isReleased, isTailPruned, progressRules, readEmbedded } from './rules.ts'
+import { LINEAGE_DOMAIN, verifySigned } from './signing.ts'
+import type { Authority, Body, BodyKind, Chain, Genesis, LineageRecord } from './types.ts'
+
+/** How far the agent's key jumps: past every epoch that hosts it does not know of can have reached. */
+export const RECOVER_EPOCHS = 2 ** 32
+
+export interface ExtendOptions {
+  /** Records between head and this one may be missing: plain checkpoints that were pruned. */
+  readonly gap?: boolean
+  /**
+   * Skips every signature check: only for a record that this process has just signed, around a ready
+   * and orders that it has read with `readReady` and `readOrder`.
+   */
+  readonly trusted?: boolean
+}
+
+const ANCHORS: ReadonlySet<BodyKind> = new Set(['genesis', 'handoff', 'accept', 'refuse', 'recover', 'retire'])
+
+/**
+ * Whether later records link to this one as their anchor, so that it can never be pruned: it moved
+ * authority. (Checkpoints that apply a fund, witness or upgrade order will join, with those orders.)
+ */
+export function isAnchor(record: LineageRecord): boolean {
+  return ANCHORS.has(record.body.kind)
+}
+
+const isGenesis = (record: LineageRecord): record is LineageRecord<Genesis> => record.body.kind === 'genesis'
+
+/**
+ * @throws LineageError NOT_GENESIS | BAD_SEQ | BAD_PREV | BAD_ANCHOR | BAD_EPOCH | WITNESS_UNSUPPORTED | BAD_SIGNATURE
+ */
+export function startChain(genesis: LineageRecord): Chain {
+  const fail = failure(genesis)
+  if (!isGenesis(genesis)) throw fail('NOT_GENESIS', `a lineage starts with a genesis, not with a ${genesis.body.kind}`)
+  const { body } = genesis
+  if (body.seq !== 0) throw fail('BAD_SEQ', 'a genesis has seq 0')
+  if (body.prev !== null) throw fail('BAD_PREV', 'a genesis has nothing before it')
+  if (body.anchor !== null) throw fail('BAD_ANCHOR', 'a genesis has nothing before it')
+  if (body.epoch !== 1) throw fail('BAD_EPOCH', 'a genesis starts epoch 1')
+  // Without cosignatures nothing of a witnessed agent's history could be trusted.
+  if (body.witness !== null)
+    throw fail('WITNESS_UNSUPPORTED', 'this version cannot check agents that have a witness; use a newer one')
+  if (!verifySigned(LINEAGE_DOMAIN, genesis.signed, keyOfDid(body.agent))) {
+    throw fail('BAD_SIGNATURE', `the genesis is not signed by the key of ${body.agent}`)
+  }
+  return {
+    agent: body.agent,
+    genesis,
+    head: genesis,
+    anchor: genesis,
+    epoch: 1,
+    tick: 0,
+    authority: { status: 'held', by: body.authority, incarnation: body.incarnation },
+    progress: null,
+    state: null,
+    lastOrder: 0,
+    budget: body.budget,
+    price: body.price,
+    billed: { fuel: 0n, cost: 0n },
+    hosts: [{ peer: body.authority, epoch: 1, tick: 0, since: body.time }],
+    records: 1,
+    asserted: [],
+  }
+}
+
+/**
+ * The chain with one more record. Its signature is checked last, as it costs the most.
+ *
+ * With `gap`, a checkpoint, handoff or retire may follow records that were pruned: they can only have
+ * been plain checkpoints of the same authority, since its anchor is still the chain's and its epoch the same.
+ *
+ * @param record from `decodeRecord` or `signRecord`
+ * @throws LineageError whose `record` is this record's CID
+ */
+export function extendChain(chain: Chain, record: LineageRecord, options: ExtendOptions = {}): Chain {
+  const fail = failure(record)
+  const { body } = record
+  if (body.agent !== chain.agent) throw fail('WRONG_AGENT', `it belongs to ${body.agent}, the chain to ${chain.agent}`)
+  checkLinks(chain, record, options.gap === true)
+  const signer = checkAllowed(chain, record)
+  checkEpoch(chain, body, fail)
+  // Only a signer's own clock is held against it: two hosts' clocks differ.
+  if (body.epoch === chain.epoch && signer === signerOfHead(chain) && body.time < chain.head.body.time) {
+    throw fail('BAD_TIME', 'its time lies before that of the record before it, by the same signer')
+  }
+  const next = apply(chain, record, options.trusted !== true)
+  if (options.trusted !== true && !verifySigned(LINEAGE_DOMAIN, record.signed, keyOf(signer))) {
+    throw fail('BAD_SIGNATURE', `it must be signed by ${signer}`)
+  }
+  return next
+}
+
+/**
+ * Verifies a whole history.
+ *
+ * @param records oldest first, genesis first; plain checkpoints may be left out where `extendChain` allows a gap
+ * @throws LineageError
+ */
+export function verifyChain(records: Iterable<LineageRecord>): Chain {
+  let chain: Chain | undefined
+  for (const record of records) chain = chain === undefined ? startChain(record) : extendChain(chain, record, { gap: true })
+  if (chain === undefined) throw new LineageError('NOT_GENESIS', 'a lineage has at least a genesis')
+  return chain
+}
+
+/**
+ * What is left when every record is dropped that the rest can be verified without, and that neither
+ * going on nor a recovery can need: anchors, the head, and for each retire the record before it.
+ *
+ * @param records oldest first
+ */
+export function pruneRecords(records: readonly LineageRecord[]): readonly LineageRecord[] {
+  const kept: LineageRecord[] = []
+  for (const record of records.toReversed()) {
+    const next = kept.at(-1)?.body
+    // Whatever has progress and a state of its own makes the checkpoint before it dispensable.
+    const whole = (next?.kind === 'checkpoint' || next?.kind === 'handoff') && next.state !== null
+    if (isAnchor(record) || !whole) kept.push(record)
+  }
+  return kept.reverse()
+}
+
+/** Errors that name their record. */
+function failure(record: LineageRecord): Fail {
+  const { kind, seq } = record.body
+  return (code, message) => new LineageError(code, `${kind} ${seq}: ${message}`, { record: record.id.toString() })
+}
+
+function keyOf(signer: string): Uint8Array {
+  return signer.startsWith('did:') ? keyOfDid(signer) : keyOfPeerId(signer)
+}
+
+function checkLinks(chain: Chain, record: LineageRecord, gap: boolean): void {
+  const fail = failure(record)
+  const { body } = record
+  const next = chain.head.body.seq + 1
+  if (body.seq !== next) {
+    if (!gap || body.seq < next) throw fail('BAD_SEQ', `its seq must be ${next}`)
+    if (body.kind !== 'checkpoint' && body.kind !== 'handoff' && body.kind !== 'retire') {
+      throw fail('BAD_SEQ', `a ${body.kind} must follow directly on the record before it, of seq ${body.seq - 1}`)
+    }
+  }
+  if (body.prev === null || (body.seq === next && !body.prev.equals(chain.head.id))) {
+    throw fail('BAD_PREV', `it must follow on ${chain.head.id}`)
+  }
+  if (body.anchor === null || !body.anchor.equals(chain.anchor.id))
+    throw fail('BAD_ANCHOR', `its anchor must be ${chain.anchor.id}`)
+}
+
+/** The one who must have signed, as a peer id or the agent's DID; or the kind cannot stand here. */
+function checkAllowed(chain: Chain, record: LineageRecord): string {
+  const { kind } = record.body
+  const { authority } = chain
+  if (kind === 'recover') return chain.agent
+  const allowed: Record<Authority['status'], readonly BodyKind[]> = {
+    held: ['checkpoint', 'handoff', 'retire'],
+    offered: ['accept', 'refuse'],
+    refused: ['accept'],
+    retired: [],
+  }
+  if (!allowed[authority.status].includes(kind)) {
+    throw failure(record)('NOT_ALLOWED', `a ${kind} cannot stand where authority is ${authority.status}`)
+  }
+  return authority.status === 'offered' ? authority.ready.to : authority.by
+}
+
+function signerOfHead(chain: Chain): string | undefined {
+  const { authority, head } = chain
+  if (head.body.kind === 'genesis' || head.body.kind === 'recover') return chain.agent
+  return authority.by
+}
+
+function checkEpoch(chain: Chain, body: Body, fail: Fail): void {
+  const { authority, epoch } = chain
+  const takes = (authority.status === 'offered' && !authority.recover) || authority.status === 'refused'
+  const wanted = body.kind === 'recover' ? epoch + RECOVER_EPOCHS : takes ? epoch + 1 : epoch
+  if (body.epoch !== wanted) throw fail('BAD_EPOCH', `its epoch must be ${wanted}`)
+}
+
+/** What the record says, held against the chain; the chain after it. */
+function apply(chain: Chain, record: LineageRecord, verify: boolean): Chain {
+  const fail = failure(record)
+  const { body } = record
+  const moved = isAnchor(record) ? record : chain.anchor
+  const next = { ...chain, head: record, anchor: moved, epoch: body.epoch, records: chain.records + 1 }
+  switch (body.kind) {
+    case 'checkpoint':
+    case 'handoff': {
+      const progress = record as LineageRecord<typeof body>
+      progressRules(chain, body, fail)
+      const lastOrder = checkOrders(chain, body.orders, verify, fail)
+      const state = body.state === null ? chain.state : progress
+      const said = { ...next, tick: body.tick, progress, state, lastOrder, budget: body.budget }
+      if (body.kind === 'checkpoint') return said
+      const ready = readEmbedded(chain, body.ready, verify, fail)
+      return { ...said, authority: { ...holder(chain, fail), status: 'offered', ready, recover: false } }
+    }
+    case 'retire':
+      return {
+        ...next,
+        lastOrder: checkOrders(chain, body.orders, verify, fail),
+        authority: { status: 'retired', by: holder(chain, fail).by },
+      }
+    case 'recover': {
+      const ready = readEmbedded(chain, body.ready, verify, fail)
+      if (body.asserts === null && !isReleased(chain, ready)) {
+        throw fail(
+          'NOT_ASSERTED',
+          'nobody gave the agent up or offered it to this store: the recover must assert that the holder is gone',
+        )
+      }
+      if (isTailPruned(chain))
+        throw fail('TAIL_PRUNED', 'the record before the retire is missing: what the agent was last is not known')
+      const asserted = body.asserts === null ? chain.asserted : [...chain.asserted, { record: record.id, asserts: body.asserts }]
+      return { ...next, asserted, authority: { status: 'offered', by: chain.agent, ready, recover: true } }
+    }
+    case 'refuse': {
+      const { authority } = chain
+      if (authority.status !== 'offered') throw fail('NOT_ALLOWED', 'nothing was offered')
+      // After a refused recover nobody holds the agent, as after a retire: only the owner can go on.
+      if (authority.recover) return { ...next, authority: { status: 'retired', by: authority.ready.to } }
+      return { ...next, authority: { status: 'refused', by: authority.by, incarnation: authority.incarnation } }
+    }
+    case 'accept': {
+      const { authority } = chain
+      const terms =
+        authority.status === 'offered'
+          ? { by: authority.ready.to, incarnation: authority.ready.incarnation, price: authority.ready.price }
+          : authority.status === 'refused'
+            ? { by: authority.by, incarnation: authority.incarnation, price: chain.price }
+            : undefined
+      if (terms === undefined) throw fail('NOT_ALLOWED', 'nothing was offered')
+      answerRules(chain, body, terms, fail)
+      return {
+        ...next,
+        authority: { status: 'held', by: terms.by, incarnation: body.incarnation },
+        price: body.price,
+        billed: { fuel: chain.progress?.body.fuel ?? 0n, cost: chain.progress?.body.cost ?? 0n },
+        hosts: [...chain.hosts, { peer: terms.by, epoch: body.epoch, tick: chain.tick, since: body.time }],
+      }
+    }
+    case 'genesis':
+      throw fail('NOT_ALLOWED', 'a genesis stands only at the start')
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What a record may say, beyond its place in the chain: progress, money, orders, promises.
+ *
+ * @module
+ */
+import { equalBytes } from './bytes.ts'
+import { LineageError, type LineageErrorCode } from './errors.ts'
+import { decodeOrder, readOrder } from './order.ts'
+import { decodeReady, readReady } from './ready.ts'
+import type { Accept, Chain, Checkpoint, Handoff, Ready } from './types.ts'
+
+export type Fail = (code: LineageErrorCode, message: string, cause?: unknown) => LineageError
+
+/** A price is microcents per nominal second; a nominal second is 10^9 fuel. */
+export const FUEL_PER_SECOND = 1_000_000_000n
+
+/** Cost of fuel at a price, rounded up once over the whole epoch; microcents. */
+export function costOf(fuel: bigint, price: bigint): bigint {
+  return (fuel * price + FUEL_PER_SECOND - 1n) / FUEL_PER_SECOND
+}
+
+/** Who holds the agent now, and in which store. */
+export function holder(chain: Chain, fail: Fail): { readonly by: string; readonly incarnation: Uint8Array } {
+  const { authority } = chain
+  if (authority.status !== 'held') throw fail('NOT_ALLOWED', `nobody holds the agent: authority is ${authority.status}`)
+  return { by: authority.by, incarnation: authority.incarnation }
+}
+
+export function progressRules(chain: Chain, body: Checkpoint | Handoff, fail: Fail): void {
+  if (body.tick < chain.tick) throw fail('BAD_TICK', `its tick ${body.tick} lies before tick ${chain.tick}`)
+  if (body.state !== null) {
+    if (body.from !== null) throw fail('BAD_STATE', 'a record with a state has no `from`')
+  } else if (body.kind === 'handoff') {
+    throw fail('BAD_STATE', 'a handoff has a state')
+  } else if (chain.state === null || body.from === null || !body.from.equals(chain.state.id)) {
+    // After a gap too: the record whose state is still needed is none that may be pruned.
+    throw fail('BAD_STATE', 'a record without a state names the last one that has one as `from`')
+  }
+  const { genesis, billed, progress } = chain
+  if (!body.module.equals(genesis.body.module) || !body.manifest.equals(genesis.body.manifest)) {
+    throw fail('BAD_MODULE', 'only an upgrade order changes module or manifest')
+  }
+  if (body.price !== chain.price) throw fail('BAD_PRICE', `the price of this epoch is ${chain.price}, not ${body.price}`)
+  const fuel = progress?.body.fuel ?? 0n
+  const cost = progress?.body.cost ?? 0n
+  if (body.fuel < fuel) throw fail('BAD_COST', `its cumulative fuel ${body.fuel} is less than ${fuel} before`)
+  const owed = billed.cost + costOf(body.fuel - billed.fuel, chain.price)
+  if (body.cost !== owed) throw fail('BAD_COST', `its cumulative cost must be ${owed} for that fuel and price, not ${body.cost}`)
+  if (body.budget !== chain.budget - (body.cost - cost)) {
+    throw fail('BAD_BUDGET', `its budget must be ${chain.budget - (body.cost - cost)}, not ${body.budget}`)
+  }
+}
+
+/** What an accept repeats: it takes over exactly what was promised and what is left. */
+export function answerRules(
+  chain: Chain,
+  body: Accept,
+  terms: { readonly incarnation: Uint8Array; readonly price: bigint },
+  fail: Fail,
+): void {
+  if (!equalBytes(body.incarnation, terms.incarnation))
+    throw fail('BAD_INCARNATION', 'it comes from another store than the one named')
+  if (body.price !== terms.price) throw fail('BAD_PRICE', `its price must be ${terms.price}, not ${body.price}`)
+  if (body.budget !== chain.budget) throw fail('BAD_BUDGET', `its budget must be ${chain.budget}, not ${body.budget}`)
+}
+
+/** @returns n of the last order */
+export function checkOrders(chain: Chain, orders: readonly Uint8Array[], verify: boolean, fail: Fail): number {
+  let last = chain.lastOrder
+  for (const bytes of orders) {
+    const { order } = embedded(() => (verify ? readOrder(bytes) : decodeOrder(bytes)), 'BAD_ORDER', fail)
+    if (order.agent !== chain.agent) throw fail('BAD_ORDER', `its order ${order.n} is for ${order.agent}`)
+    if (order.n <= last) throw fail('BAD_ORDER', `its order ${order.n} does not come after order ${last}`)
+    last = order.n
+  }
+  return last
+}
+
+export function readEmbedded(chain: Chain, bytes: Uint8Array, verify: boolean, fail: Fail): Ready {
+  const { ready } = embedded(() => (verify ? readReady(bytes) : decodeReady(bytes)), 'BAD_READY', fail)
+  if (ready.agent !== null && ready.agent !== chain.agent) throw fail('BAD_READY', `its ready is for ${ready.agent}`)
+  return ready
+}
+
+function embedded<T>(read: () => T, code: LineageErrorCode, fail: Fail): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw cause instanceof LineageError ? fail(code, cause.message, cause) : cause
+  }
+}
+
+/**
+ * True if a recover to this ready needs no word of the owner's that the holder is gone: nobody holds
+ * the agent, or it was offered to the very store that takes it now and decides in one place.
+ */
+export function isReleased({ authority }: Chain, ready: Ready): boolean {
+  if (authority.status === 'retired') return true
+  return (
+    authority.status === 'offered' &&
+    !authority.recover &&
+    authority.ready.to === ready.to &&
+    equalBytes(authority.ready.incarnation, ready.incarnation)
+  )
+}
+
+/** True if the head is a retire whose predecessor was left out: progress, budget and state are not the last. */
+export function isTailPruned({ head, progress }: Chain): boolean {
+  const { kind, prev, anchor } = head.body
+  if (kind !== 'retire' || prev === null) return false
+  return !(progress?.id.equals(prev) ?? false) && !(anchor?.equals(prev) ?? false)
+}
