@@ -1,0 +1,96 @@
+import { IgorError, type Network } from '@igor/core'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import { noise } from '@libp2p/noise'
+import { ping } from '@libp2p/ping'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p } from 'libp2p'
+import { platformTransports } from '#transports'
+import { createDialer } from './dial.ts'
+import { createGossip, createGossipsub } from './gossip.ts'
+import { createLinks } from './links.ts'
+import type { NetworkOptions } from './options.ts'
+import { MAX_STREAMS, serve } from './serve.ts'
+
+/** Many tabs behind one address, or on one machine, connect at once. */
+const CONNECTIONS_PER_SECOND = 100
+const PENDING_CONNECTIONS = 100
+
+/**
+ * Starts a libp2p node: in a tab or in Node.js, by the same options.
+ *
+ * Does not wait for the relays, nor fail when they are down: they are connected to when they come up.
+ *
+ * @throws IgorError BAD_ADDRESS when an address among the options is none
+ * @throws Error when a port to listen on is taken
+ */
+export async function createNetwork(options: NetworkOptions): Promise<Network> {
+  const warn = options.onwarning ?? (() => {})
+  const platform = await platformTransports(options, warn)
+  const libp2p = await createLibp2p({
+    privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
+    addresses: { listen: platform.listen, announce: [...(options.announce ?? [])] },
+    transports: platform.transports,
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux({ maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS })],
+    connectionManager: {
+      maxConnections: platform.maxConnections,
+      inboundConnectionThreshold: CONNECTIONS_PER_SECOND,
+      maxIncomingPendingConnections: PENDING_CONNECTIONS,
+    },
+    // Pings are sent by links.ts, which also needs the round trip at connect.
+    connectionMonitor: { enabled: false },
+    // The default for browsers refuses loopback and ws://, which is where a person's own server is.
+    connectionGater: { denyDialMultiaddr: () => false },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      pubsub: createGossipsub,
+      ...(platform.relay && { relay: platform.relay as never }),
+    },
+  })
+  const links = createLinks(libp2p)
+  const gossip = createGossip(libp2p.services.pubsub)
+  const dialer = createDialer(libp2p, links, options.limits?.openMs)
+  for (const address of options.bootstrap ?? []) void dialer.connect(address).catch(() => {})
+
+  let closing: Promise<void> | undefined
+  function running(): void {
+    if (closing !== undefined) throw new IgorError('NODE_STOPPED', 'the network of this node is closed')
+  }
+
+  return {
+    id: libp2p.peerId.toString(),
+    multiaddrs: () => libp2p.getMultiaddrs().map(String),
+    handle(protocol, handler, handleOptions) {
+      running()
+      return serve(libp2p, protocol, handler, handleOptions)
+    },
+    async open(target, protocol, openOptions) {
+      running()
+      return await dialer.open(target, protocol, openOptions)
+    },
+    async publish(topic, message) {
+      running()
+      await gossip.publish(topic, message)
+    },
+    subscribe(topic, handler) {
+      running()
+      return gossip.subscribe(topic, handler)
+    },
+    links: () => links.list(),
+    onchange: (listener) => links.onchange(listener),
+    async connect(address, signal) {
+      running()
+      return await dialer.connect(address, signal)
+    },
+    close() {
+      closing ??= (async () => {
+        links.close()
+        gossip.close()
+        await libp2p.stop()
+      })()
+      return closing
+    },
+  }
+}
