@@ -1,1 +1,28 @@
-export {}
+/**
+ * Deterministic WebAssembly for JavaScript engines: instrument, run, snapshot, restore.
+ *
+ * @module
+ */
+export { CHUNK_BYTES, changedChunks, isZero } from './chunks.ts'
+export { SandboxError, type SandboxErrorCode, type SandboxErrorDetails, Trap, type TrapKind } from './errors.ts'
+export {
+  type Compiled,
+  compile,
+  type HostFunction,
+  type Imports,
+  type Instance,
+  instantiate,
+  type StateImage,
+  type Value,
+} from './instance.ts'
+export {
+  INSTRUMENT_VERSION,
+  type Instrumented,
+  type InstrumentOptions,
+  instrument,
+  type Layout,
+  type RequiredExport,
+  type Signature,
+} from './instrument.ts'
+export type { ExternKind } from './module.ts'
+export type { ValTypeName } from './types.ts'

@@ -1,0 +1,272 @@
+/**
+ * Compiles, instantiates, calls, and keeps and sets the state of an instrumented module.
+ *
+ * @module
+ */
+import { CHUNK_BYTES } from './chunks.ts'
+import { SandboxError } from './errors.ts'
+import { type Instrumented, privateNames } from './instrument.ts'
+import { PAGE_BYTES } from './limits.ts'
+import { asTrap } from './traps.ts'
+import type { ValTypeName } from './types.ts'
+
+export interface Compiled {
+  readonly module: WebAssembly.Module
+  readonly instrumented: Instrumented
+}
+
+/** What goes in and out of a WebAssembly function here: i32, f32 and f64 are numbers, i64 bigint. */
+export type Value = number | bigint
+
+/** Throw `Trap` to refuse; whatever else it throws reaches the caller of `call` as it is. */
+// biome-ignore lint/suspicious/noConfusingVoidType: what a function without a result returns.
+export type HostFunction = (...args: never[]) => Value | void
+
+export type Imports = Readonly<Record<string, Readonly<Record<string, HostFunction>>>>
+
+/** The whole state of an instance. */
+export interface StateImage {
+  /** Length of the memory; a multiple of 64 KiB. */
+  readonly memoryBytes: number
+  /** Chunks of `CHUNK_BYTES`; what is left out is zero. Ascending order is not needed; the last one of an index counts. */
+  readonly chunks: Iterable<readonly [index: number, bytes: Uint8Array]>
+  /** As `Instance.globals` gave them. */
+  readonly globals: readonly Uint8Array[]
+}
+
+export interface Instance {
+  /** A fresh view of the linear memory: `memory.grow` detaches earlier ones. */
+  memory(): Uint8Array
+  /** Whether the module exports a function of this name. */
+  has(name: string): boolean
+  /**
+   * Calls an exported function.
+   *
+   * @throws {Trap} the program trapped, ran out of stack, or a host function refused
+   * @throws {SandboxError} `MISSING_EXPORT`, `BAD_CALL`; anything else was thrown by a host function
+   */
+  call(name: string, ...args: readonly Value[]): Value | undefined
+  /** Runs the module's start function, if it has one. It does not run by itself. */
+  start(): void
+  /**
+   * Exact bits of every mutable global, little-endian, in index order: 4, 8 or 16 bytes. If the module drops
+   * passive data segments, one entry more: a bit for each that says whether it was dropped.
+   */
+  globals(): Uint8Array[]
+  /**
+   * Makes this fresh instance the one that the image was taken of. After an error drop the instance.
+   *
+   * @throws {SandboxError} `BAD_IMAGE`, `HOST_MEMORY`
+   */
+  restore(image: StateImage): void
+}
+
+/**
+ * Compiles what `instrument` made.
+ *
+ * @throws {SandboxError} `ENGINE_REFUSED`, `HOST_MEMORY`
+ */
+export async function compile(instrumented: Instrumented): Promise<Compiled> {
+  try {
+    return { module: await WebAssembly.compile(instrumented.bytes as Uint8Array<ArrayBuffer>), instrumented }
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new SandboxError('HOST_MEMORY', 'no memory to compile the module', { cause })
+    throw new SandboxError('ENGINE_REFUSED', `this engine does not compile the module: ${String(cause)}`, { cause })
+  }
+}
+
+function collectImports(instrumented: Instrumented, imports: Imports): Record<string, Record<string, HostFunction>> {
+  const collected: Record<string, Record<string, HostFunction>> = Object.create(null)
+  for (const { module, name } of instrumented.imports) {
+    const from = Object.hasOwn(imports, module) ? imports[module] : undefined
+    const value = from !== undefined && Object.hasOwn(from, name) ? from[name] : undefined
+    if (typeof value !== 'function') {
+      throw new SandboxError('MISSING_IMPORT', `the module imports the function "${module}.${name}", which it was not handed`)
+    }
+    collected[module] ??= Object.create(null) as Record<string, HostFunction>
+    ;(collected[module] as Record<string, HostFunction>)[name] = value
+  }
+  return collected
+}
+
+function createInstance(compiled: Compiled, imports: Imports): WebAssembly.Instance {
+  const collected = collectImports(compiled.instrumented, imports)
+  try {
+    return new WebAssembly.Instance(compiled.module, collected as WebAssembly.Imports)
+  } catch (cause) {
+    // An active segment that lies outside of its memory or table.
+    if (cause instanceof WebAssembly.RuntimeError) throw asTrap(cause)
+    if (cause instanceof RangeError) throw new SandboxError('HOST_MEMORY', 'no memory for another instance', { cause })
+    throw new SandboxError('ENGINE_REFUSED', `this engine does not instantiate the module: ${String(cause)}`, { cause })
+  }
+}
+
+type WasmFunction = (...args: readonly Value[]) => unknown
+
+/** Reads and writes the bits of one mutable global. */
+interface Accessor {
+  readonly bytes: number
+  read(): Uint8Array
+  write(bits: DataView): void
+}
+
+function accessor(exports: WebAssembly.Exports, type: ValTypeName, n: number): Accessor {
+  const get = exports[privateNames.get(n, 0)] as WasmFunction
+  const set = exports[privateNames.set(n)] as WasmFunction
+  if (type === 'v128') {
+    const high = exports[privateNames.get(n, 1)] as WasmFunction
+    return {
+      bytes: 16,
+      read: () => {
+        const bits = new DataView(new ArrayBuffer(16))
+        bits.setBigInt64(0, get() as bigint, true)
+        bits.setBigInt64(8, high() as bigint, true)
+        return new Uint8Array(bits.buffer)
+      },
+      write: (bits) => {
+        set(bits.getBigInt64(0, true), bits.getBigInt64(8, true))
+      },
+    }
+  }
+  if (type === 'i64' || type === 'f64') {
+    return {
+      bytes: 8,
+      read: () => {
+        const bits = new DataView(new ArrayBuffer(8))
+        bits.setBigInt64(0, get() as bigint, true)
+        return new Uint8Array(bits.buffer)
+      },
+      write: (bits) => {
+        set(bits.getBigInt64(0, true))
+      },
+    }
+  }
+  return {
+    bytes: 4,
+    read: () => {
+      const bits = get() as number
+      return Uint8Array.of(bits, bits >> 8, bits >> 16, bits >> 24)
+    },
+    write: (bits) => {
+      set(bits.getInt32(0, true))
+    },
+  }
+}
+
+/** The bits of all droppable segments, as one entry behind the globals. */
+function dropAccessor(exports: WebAssembly.Exports, droppable: number): Accessor {
+  const bytes = Math.ceil(droppable / 8)
+  return {
+    bytes,
+    read: () => {
+      const bits = new Uint8Array(bytes)
+      for (let n = 0; n < droppable; n++) {
+        const dropped = (exports[privateNames.dropped(n)] as WasmFunction)() as number
+        bits[n >> 3] = (bits[n >> 3] as number) | (dropped << (n & 7))
+      }
+      return bits
+    },
+    write: (bits) => {
+      for (let n = 0; n < droppable; n++) {
+        if ((bits.getUint8(n >> 3) >> (n & 7)) & 1) (exports[privateNames.drop(n)] as WasmFunction)()
+      }
+    },
+  }
+}
+
+function badImage(message: string): SandboxError {
+  return new SandboxError('BAD_IMAGE', `the image does not fit the module: ${message}`)
+}
+
+function restoreMemory(memory: WebAssembly.Memory, instrumented: Instrumented, fresh: boolean, image: StateImage): void {
+  const { initialBytes, maximumBytes } = instrumented.memory
+  const { memoryBytes } = image
+  const now = memory.buffer.byteLength
+  if (memoryBytes % PAGE_BYTES !== 0 || memoryBytes < initialBytes || memoryBytes > maximumBytes) {
+    throw badImage(`a memory of ${memoryBytes} bytes; it has ${initialBytes} to ${maximumBytes}, in pages of ${PAGE_BYTES}`)
+  }
+  if (memoryBytes < now) throw badImage(`the memory has grown to ${now} bytes and cannot shrink; restore into a fresh instance`)
+  if (memoryBytes > now) {
+    try {
+      memory.grow((memoryBytes - now) / PAGE_BYTES)
+    } catch (cause) {
+      throw new SandboxError('HOST_MEMORY', `no memory for an instance of ${memoryBytes} bytes`, { cause })
+    }
+  }
+  const view = new Uint8Array(memory.buffer)
+  // A page that is not touched costs nothing: clear no more than what can differ from zero.
+  if (fresh) for (const [start, end] of instrumented.layout.preset) view.fill(0, start, end)
+  else view.fill(0)
+  const count = memoryBytes / CHUNK_BYTES
+  for (const [index, bytes] of image.chunks) {
+    if (!Number.isInteger(index) || index < 0 || index >= count) throw badImage(`chunk ${index} of ${count}`)
+    if (bytes.length !== CHUNK_BYTES) throw badImage(`chunk ${index} has ${bytes.length} bytes instead of ${CHUNK_BYTES}`)
+    view.set(bytes, index * CHUNK_BYTES)
+  }
+}
+
+function restoreGlobals(accessors: readonly Accessor[], globals: readonly Uint8Array[]): void {
+  if (globals.length !== accessors.length) throw badImage(`${globals.length} globals instead of ${accessors.length}`)
+  accessors.forEach(({ bytes }, n) => {
+    const length = globals[n]?.length
+    if (length !== bytes) throw badImage(`global ${n} has ${length} bytes instead of ${bytes}`)
+  })
+  accessors.forEach((entry, n) => {
+    const bits = globals[n] as Uint8Array
+    entry.write(new DataView(bits.buffer, bits.byteOffset, bits.length))
+  })
+}
+
+/**
+ * Makes an instance. Nothing of the module's code runs; its active segments are in place.
+ *
+ * @throws {SandboxError} `MISSING_IMPORT`, `HOST_MEMORY`, `ENGINE_REFUSED`
+ * @throws {Trap} an active segment lies outside of its memory or table
+ */
+export function instantiate(compiled: Compiled, imports: Imports): Instance {
+  const { instrumented } = compiled
+  const { layout } = instrumented
+  const { exports } = createInstance(compiled, imports)
+  const memory = exports.memory as WebAssembly.Memory
+  const functions = new Map<string, WasmFunction>()
+  for (const { name, kind } of instrumented.exports) {
+    if (kind === 'function') functions.set(name, exports[name] as WasmFunction)
+  }
+  const accessors = layout.globals.map((type, n) => accessor(exports, type, n))
+  if (layout.droppable > 0) accessors.push(dropAccessor(exports, layout.droppable))
+  let view = new Uint8Array(memory.buffer)
+  let fresh = true
+
+  const run = (target: WasmFunction, args: readonly Value[]): unknown => {
+    fresh = false
+    try {
+      return target(...args)
+    } catch (error) {
+      throw asTrap(error)
+    }
+  }
+  return {
+    memory: () => {
+      fresh = false
+      if (view.buffer !== memory.buffer) view = new Uint8Array(memory.buffer)
+      return view
+    },
+    has: (name) => functions.has(name),
+    call: (name, ...args) => {
+      const target = functions.get(name)
+      if (target === undefined) throw new SandboxError('MISSING_EXPORT', `the module exports no function "${name}"`)
+      const result = run(target, args)
+      if (result === undefined || typeof result === 'number' || typeof result === 'bigint') return result
+      throw new SandboxError('BAD_CALL', `the function "${name}" returns something else than one number`)
+    },
+    start: () => {
+      if (layout.hasStart) run(exports[privateNames.start] as WasmFunction, [])
+    },
+    globals: () => accessors.map((entry) => entry.read()),
+    restore: (image) => {
+      restoreMemory(memory, instrumented, fresh, image)
+      restoreGlobals(accessors, image.globals)
+      fresh = false
+    },
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Every limit of the instrumentation. "Engines" are V8 and SpiderMonkey, which share the limits of
+ * https://webassembly.github.io/spec/js-api/#limits. Ours are lower, so that what one engine runs another
+ * runs too, with what the instrumentation adds.
+ *
+ * @module
+ */
+
+/** The page of WebAssembly 1 and 2, bytes. */
+export const PAGE_BYTES = 65536
+
+/** Bytes of a module. It is held several times while it is rewritten and compiled. */
+export const MAX_MODULE_BYTES = 64 * 1024 * 1024
+
+/** A 32-bit memory ends here, bytes. */
+export const MAX_MEMORY_BYTES = 65536 * PAGE_BYTES
+
+/** Types: each is an object of the engine; the largest real modules have some thousands. */
+export const MAX_TYPES = 100_000
+
+/** Parameters, and results, of one type: the engines' limit. */
+export const MAX_ARITY = 1000
+
+/** Functions, imported ones too. An empty one costs 4 bytes of module and hundreds of the engine's. */
+export const MAX_FUNCTIONS = 200_000
+
+/** Imports: each is looked up and wrapped at every instantiation. */
+export const MAX_IMPORTS = 1000
+
+/** Exports: each is an object at every instantiation. */
+export const MAX_EXPORTS = 20_000
+
+/** Bytes of an imported or exported name; mangled C++ and Rust names reach some hundreds. */
+export const MAX_NAME_BYTES = 8192
+
+/** Globals of any kind. */
+export const MAX_GLOBALS = 100_000
+
+/** Mutable globals: each is read at every snapshot. Compilers make fewer than twenty. */
+export const MAX_MUTABLE_GLOBALS = 2000
+
+/** Tables: compilers make one or two. */
+export const MAX_TABLES = 100
+
+/** Entries of all tables together, at the start: 8 bytes of module could else claim 100 MB in each instance. */
+export const MAX_TABLE_ENTRIES = 500_000
+
+/** Element segments, and data segments: the engines' limit for data. */
+export const MAX_SEGMENTS = 100_000
+
+/**
+ * Passive data segments that the module drops: each takes a global, a function and an export, and is a bit
+ * of the state. Linkers make one to three.
+ */
+export const MAX_DROPPED_SEGMENTS = 2000
+
+/** Bytes of one function. Engines stop at 7,654,321, and a rewritten body may be twice as long. */
+export const MAX_BODY_BYTES = 3_800_000
+
+/** Locals of one function, parameters too: 50,000 in the engines, less what the instrumentation adds. */
+export const MAX_LOCALS = 49_000
+
+/** Blocks within blocks: engines keep a frame for each. The deepest seen in a compiler's output is about 3,000. */
+export const MAX_NESTING = 20_000
+
+/** Targets of one `br_table`: V8's limit is 65,520. */
+export const MAX_BRANCH_TARGETS = 65_000
+
+/**
+ * Values alive (locals and operands) summed over every block and branch of one function. Compilers carry all
+ * live values across each of those, so this product, which a small module can make huge, is their running
+ * time: a bomb of 100 KB would keep an engine busy for minutes.
+ */
+export const MAX_MERGES_PER_FUNCTION = 1_000_000_000
+
+/** The same, over the whole module. */
+export const MAX_MERGES = 10_000_000_000
