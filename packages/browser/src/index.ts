@@ -1,1 +1,8 @@
-export {}
+export { guardBackForwardCache } from './bfcache.ts'
+export { type CanRun, canRun, type Missing } from './can-run.ts'
+export { type WorkerClock, type WorkerClockOptions, workerClock } from './clock.ts'
+export { type WebCryptoOptions, webCrypto } from './crypto.ts'
+export { claimSlot, livingSlots, type Slot, type SlotOptions } from './slots.ts'
+export { openIdbStore, requestPersistence } from './store.ts'
+export { type WebThreadsOptions, webThreads } from './threads.ts'
+export { type IncarnationTwin, incarnationTwin } from './twin.ts'
