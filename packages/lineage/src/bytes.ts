@@ -15,5 +15,13 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return out
 }
 
+/**
+ * As a plain Uint8Array over the same memory. A subclass that a platform hands in may answer `slice`
+ * with a view where a copy is meant.
+ */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
 const utf8 = new TextEncoder()
 export const utf8Bytes = (text: string): Uint8Array => utf8.encode(text)

@@ -1,83 +1,553 @@
-import { expect, test } from 'vitest'
-import * as L from './index.ts'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  type Body,
+  cborCid,
+  decodeRecord,
+  encodeSigned,
+  extendChain,
+  isAnchor,
+  LineageError,
+  type LineageErrorCode,
+  type LineageRecord,
+  pruneRecords,
+  RECOVER_EPOCHS,
+  rawCid,
+  signRecord,
+  startChain,
+  verifyChain,
+} from './index.ts'
+import {
+  acceptBody,
+  add,
+  agent,
+  alice,
+  bob,
+  carol,
+  checkpointBody,
+  genesisBody,
+  type History,
+  handoffBody,
+  type Key,
+  live,
+  moved,
+  orderBytes,
+  otherAgent,
+  owner,
+  readyBytes,
+  recoverBody,
+  refuseBody,
+  retireBody,
+  start,
+  steps,
+  stranger,
+} from './kit.test.util.ts'
 
-test('smoke', async () => {
-  const agentSeed = L.agentSeed(new Uint8Array(32).fill(1), new Uint8Array(32).fill(2))
-  const agent = L.didOf(L.publicKeyOf(agentSeed))
-  const nodeSeed = new Uint8Array(32).fill(3)
-  const peer = L.peerIdOf(L.publicKeyOf(nodeSeed))
-  console.log(agent, peer)
-  const cid = L.rawCid(new Uint8Array(1))
-  const g = await L.signRecord(
-    {
-      kind: 'genesis',
-      version: 1,
+/** The code of what `run` throws; anything but a LineageError fails the test. */
+const codeOf = (run: () => unknown): LineageErrorCode | 'accepted' => {
+  try {
+    run()
+    return 'accepted'
+  } catch (error) {
+    if (error instanceof LineageError) return error.code
+    throw error
+  }
+}
+const fake = cborCid(Uint8Array.of(1))
+
+describe('genesis', () => {
+  const rules: readonly [string, object, Key, LineageErrorCode][] = [
+    ['by another key', {}, stranger, 'BAD_SIGNATURE'],
+    ['by the first authority', {}, alice, 'BAD_SIGNATURE'],
+    ['seq 1', { seq: 1 }, owner, 'BAD_SEQ'],
+    ['something before it', { prev: fake }, owner, 'BAD_PREV'],
+    ['an anchor', { anchor: fake }, owner, 'BAD_ANCHOR'],
+    ['epoch 0', { epoch: 0 }, owner, 'BAD_EPOCH'],
+    ['epoch 2', { epoch: 2 }, owner, 'BAD_EPOCH'],
+    ['a witness, which this version cannot check', { witness: alice.peer }, owner, 'WITNESS_UNSUPPORTED'],
+  ]
+  test.each(rules)('refuses %s', async (_, change, by, code) => {
+    const record = await signRecord({ ...genesisBody, ...change }, by.sign)
+    expect(codeOf(() => startChain(record))).toBe(code)
+  })
+
+  test('starts epoch 1 with the authority that it names', async () => {
+    const { chain } = await start()
+    expect(chain).toMatchObject({
       agent,
-      seq: 0,
-      prev: null,
-      anchor: null,
       epoch: 1,
-      time: 5,
-      nonce: new Uint8Array(32),
-      name: 'x',
-      module: cid,
-      manifest: cid,
-      init: null,
-      budget: 10n,
-      price: 0n,
-      authority: peer,
-      incarnation: new Uint8Array(16),
-      witness: null,
+      tick: 0,
+      records: 1,
+      budget: 1_000_000n,
+      authority: { status: 'held', by: alice.peer },
+    })
+    expect(chain.hosts).toEqual([{ peer: alice.peer, epoch: 1, tick: 0, since: genesisBody.time }])
+  })
+
+  test('is all that a chain can start with', async () => {
+    const { records } = await moved()
+    expect(codeOf(() => verifyChain(records.slice(1)))).toBe('NOT_GENESIS')
+    expect(codeOf(() => verifyChain([]))).toBe('NOT_GENESIS')
+  })
+})
+
+interface Case {
+  readonly from: History
+  readonly body: Body
+  readonly by: Key
+}
+type Make = () => Promise<Case>
+
+const held = async (): Promise<History> => {
+  const history = await start()
+  return add(history, { ...checkpointBody(history.chain, 5, 10n ** 9n), orders: [await orderBytes(100)] }, alice)
+}
+const offered = async (): Promise<History> => {
+  const history = await held()
+  return add(history, await handoffBody(history.chain, bob), alice)
+}
+const refused = async (): Promise<History> => {
+  const history = await offered()
+  return add(history, refuseBody(history.chain), bob)
+}
+const retired = async (): Promise<History> => {
+  const history = await held()
+  return add(history, retireBody(history.chain), alice)
+}
+const recovering = async (): Promise<History> => {
+  const history = await held()
+  return add(history, await recoverBody(history.chain, carol), owner)
+}
+
+/** An honest next record in each situation, and its signer. */
+const honest = {
+  checkpoint: async () => {
+    const from = await held()
+    return { from, body: checkpointBody(from.chain, 1, 10n ** 6n), by: alice }
+  },
+  bare: async () => {
+    const from = await held()
+    return { from, body: { ...checkpointBody(from.chain), state: null, from: from.chain.head.id }, by: alice }
+  },
+  handoff: async () => {
+    const from = await held()
+    return { from, body: await handoffBody(from.chain, bob), by: alice }
+  },
+  accept: async () => {
+    const from = await offered()
+    return { from, body: acceptBody(from.chain), by: bob }
+  },
+  refuse: async () => {
+    const from = await offered()
+    return { from, body: refuseBody(from.chain), by: bob }
+  },
+  'accept after a refuse': async () => {
+    const from = await refused()
+    return { from, body: acceptBody(from.chain), by: alice }
+  },
+  retire: async () => {
+    const from = await held()
+    return { from, body: retireBody(from.chain), by: alice }
+  },
+  'forced recover': async () => {
+    const from = await held()
+    return { from, body: await recoverBody(from.chain, carol), by: owner }
+  },
+  'recover after a retire': async () => {
+    const from = await retired()
+    return { from, body: await recoverBody(from.chain, carol, null), by: owner }
+  },
+  'recover to the store that was offered it': async () => {
+    const from = await offered()
+    return { from, body: await recoverBody(from.chain, bob, null), by: owner }
+  },
+  'accept after a recover': async () => {
+    const from = await recovering()
+    return { from, body: acceptBody(from.chain), by: carol }
+  },
+  'refuse after a recover': async () => {
+    const from = await recovering()
+    return { from, body: refuseBody(from.chain), by: carol }
+  },
+} as const satisfies Record<string, () => Promise<Case>>
+
+const attempt = async ({ from, body, by }: Case): Promise<LineageErrorCode | 'accepted'> => {
+  const record = await signRecord(body, by.sign)
+  return codeOf(() => extendChain(from.chain, decodeRecord(record.bytes)))
+}
+
+describe('what may stand next', () => {
+  test.each(Object.entries(honest))('an honest %s stands', async (_, make: Make) => {
+    expect(await attempt(await make())).toBe('accepted')
+  })
+
+  // Common to all kinds: a wrong link or a wrong signer, whatever the record says.
+  const common: readonly [string, (made: Case) => Promise<Case> | Case, LineageErrorCode][] = [
+    ['another agent', (made) => ({ ...made, body: { ...made.body, agent: otherAgent } }), 'WRONG_AGENT'],
+    ['a seq that is taken', (made) => ({ ...made, body: { ...made.body, seq: made.body.seq - 1 } }), 'BAD_SEQ'],
+    ['a seq too high', (made) => ({ ...made, body: { ...made.body, seq: made.body.seq + 1 } }), 'BAD_SEQ'],
+    ['another prev', (made) => ({ ...made, body: { ...made.body, prev: fake } }), 'BAD_PREV'],
+    ['no prev', (made) => ({ ...made, body: { ...made.body, prev: null } }), 'BAD_PREV'],
+    ['another anchor', (made) => ({ ...made, body: { ...made.body, anchor: fake } }), 'BAD_ANCHOR'],
+    ['no anchor', (made) => ({ ...made, body: { ...made.body, anchor: null } }), 'BAD_ANCHOR'],
+    ['an epoch too low', (made) => ({ ...made, body: { ...made.body, epoch: made.body.epoch - 1 } }), 'BAD_EPOCH'],
+    ['an epoch too high', (made) => ({ ...made, body: { ...made.body, epoch: made.body.epoch + 1 } }), 'BAD_EPOCH'],
+    ['the signature of a stranger', (made) => ({ ...made, by: stranger }), 'BAD_SIGNATURE'],
+  ]
+  for (const [kind, make] of Object.entries(honest)) {
+    test.each(common)(`${kind}: %s is refused`, async (_, change, code) => {
+      expect(await attempt(await change(await (make as Make)()))).toBe(code)
+    })
+  }
+
+  type On = keyof typeof honest
+  const rules: readonly [On, string, object | ((from: History) => object | Promise<object>), LineageErrorCode, Key?][] = [
+    // who
+    ['checkpoint', 'the next host signs too early', {}, 'BAD_SIGNATURE', bob],
+    ['checkpoint', 'the owner signs a tick', {}, 'BAD_SIGNATURE', owner],
+    ['accept', 'the source accepts its own handoff', {}, 'BAD_SIGNATURE', alice],
+    ['refuse', 'the source refuses for the target', {}, 'BAD_SIGNATURE', alice],
+    ['accept after a refuse', 'the one who refused takes it after all', {}, 'BAD_SIGNATURE', bob],
+    ['forced recover', 'a host recovers', {}, 'BAD_SIGNATURE', alice],
+    ['accept after a recover', 'the last holder takes it', {}, 'BAD_SIGNATURE', alice],
+    ['retire', 'the owner retires it over the holder', {}, 'BAD_SIGNATURE', owner],
+    // when
+    ['checkpoint', 'time goes back', { time: genesisBody.time }, 'BAD_TIME'],
+    ['retire', 'time goes back', { time: genesisBody.time }, 'BAD_TIME'],
+    ['checkpoint', 'the tick goes back', { tick: 4 }, 'BAD_TICK'],
+    ['handoff', 'the tick goes back', { tick: 4 }, 'BAD_TICK'],
+    // state
+    ['checkpoint', 'a state and a `from`', (from) => ({ from: from.chain.head.id }), 'BAD_STATE'],
+    ['bare', 'neither state nor `from`', { from: null }, 'BAD_STATE'],
+    ['bare', 'a `from` that is not the last state', (from) => ({ from: from.chain.genesis.id }), 'BAD_STATE'],
+    ['handoff', 'no state', (from) => ({ state: null, from: from.chain.head.id }), 'BAD_STATE'],
+    // what runs
+    ['checkpoint', 'another module', { module: rawCid(Uint8Array.of(9)) }, 'BAD_MODULE'],
+    ['handoff', 'another manifest', { manifest: rawCid(Uint8Array.of(9)) }, 'BAD_MODULE'],
+    // money
+    ['checkpoint', 'another price', { price: 999n }, 'BAD_PRICE'],
+    ['checkpoint', 'fuel goes back', { fuel: 1n }, 'BAD_COST'],
+    ['checkpoint', 'a cost too high for the fuel', (from) => ({ cost: 1002n, budget: from.chain.budget - 2n }), 'BAD_COST'],
+    ['checkpoint', 'a cost too low for the fuel', (from) => ({ cost: 1000n, budget: from.chain.budget }), 'BAD_COST'],
+    ['checkpoint', 'a budget from nowhere', (from) => ({ budget: from.chain.budget }), 'BAD_BUDGET'],
+    ['checkpoint', 'a budget that vanishes', { budget: 0n }, 'BAD_BUDGET'],
+    ['handoff', 'a budget that grows', (from) => ({ budget: from.chain.budget + 1n }), 'BAD_BUDGET'],
+    ['accept', 'another price than promised', { price: 2001n }, 'BAD_PRICE'],
+    ['accept', 'a budget that grows', (from) => ({ budget: from.chain.budget + 1n }), 'BAD_BUDGET'],
+    ['accept', 'a budget that shrinks', (from) => ({ budget: from.chain.budget - 1n }), 'BAD_BUDGET'],
+    ['accept after a refuse', 'another price than the old', { price: 2000n }, 'BAD_PRICE'],
+    ['accept after a refuse', 'another budget', { budget: 1n }, 'BAD_BUDGET'],
+    ['accept after a recover', 'another price than promised', { price: 1000n }, 'BAD_PRICE'],
+    ['accept after a recover', 'another budget', { budget: 1n }, 'BAD_BUDGET'],
+    // which store
+    ['accept', 'another store than promised', { incarnation: carol.incarnation }, 'BAD_INCARNATION'],
+    ['accept after a refuse', 'another store than held it', { incarnation: bob.incarnation }, 'BAD_INCARNATION'],
+    ['accept after a recover', 'another store than promised', { incarnation: bob.incarnation }, 'BAD_INCARNATION'],
+    // the ready
+    ['handoff', 'a ready for another agent', async () => ({ ready: await readyBytes(bob, { agent: otherAgent }) }), 'BAD_READY'],
+    [
+      'handoff',
+      'a ready that someone else signed',
+      async () => ({ ready: await readyBytes({ ...bob, sign: carol.sign }) }),
+      'BAD_READY',
+    ],
+    ['handoff', 'a ready that is none', { ready: Uint8Array.of(0xa0) }, 'BAD_READY'],
+    [
+      'forced recover',
+      'a ready for another agent',
+      async () => ({ ready: await readyBytes(bob, { agent: otherAgent }) }),
+      'BAD_READY',
+    ],
+    [
+      'forced recover',
+      'a ready that someone else signed',
+      async () => ({ ready: await readyBytes({ ...bob, sign: owner.sign }) }),
+      'BAD_READY',
+    ],
+    // orders
+    ['checkpoint', 'an order again', async () => ({ orders: [await orderBytes(100)] }), 'BAD_ORDER'],
+    ['handoff', 'an order again', async () => ({ orders: [await orderBytes(99)] }), 'BAD_ORDER'],
+    ['retire', 'an order again', async () => ({ orders: [await orderBytes(100)] }), 'BAD_ORDER'],
+    ['checkpoint', 'orders out of order', async () => ({ orders: [await orderBytes(102), await orderBytes(101)] }), 'BAD_ORDER'],
+    ['checkpoint', 'one order twice', async () => ({ orders: [await orderBytes(101), await orderBytes(101)] }), 'BAD_ORDER'],
+    ['checkpoint', 'an order by a host', async () => ({ orders: [await orderBytes(101, {}, alice.sign)] }), 'BAD_ORDER'],
+    [
+      'checkpoint',
+      "another agent's order",
+      async () => ({ orders: [await orderBytes(101, { agent: otherAgent }, stranger.sign)] }),
+      'BAD_ORDER',
+    ],
+    ['checkpoint', 'an order that is none', { orders: [Uint8Array.of(0xa0)] }, 'BAD_ORDER'],
+    // recover
+    ['forced recover', 'no word that the holder is gone', { asserts: null }, 'NOT_ASSERTED'],
+    [
+      'recover to the store that was offered it',
+      'to another peer',
+      async (from) => await recoverBody(from.chain, carol, null),
+      'NOT_ASSERTED',
+    ],
+    [
+      'recover to the store that was offered it',
+      'to another store of that peer',
+      async () => ({ ready: await readyBytes(bob, { incarnation: carol.incarnation }) }),
+      'NOT_ASSERTED',
+    ],
+    ['forced recover', 'the epoch of a witness', (from) => ({ epoch: from.chain.epoch + 1 }), 'BAD_EPOCH'],
+    ['forced recover', 'two jumps at once', (from) => ({ epoch: from.chain.epoch + 2 * RECOVER_EPOCHS }), 'BAD_EPOCH'],
+  ]
+  test.each(rules)('%s: %s', async (on, _, change, code, by) => {
+    const made: Case = await honest[on]()
+    const changed = typeof change === 'function' ? await change(made.from) : change
+    expect(await attempt({ from: made.from, body: { ...made.body, ...changed } as Body, by: by ?? made.by })).toBe(code)
+  })
+
+  // Every kind in every situation where it may not stand, signed by whoever could claim to.
+  const situations = {
+    held,
+    offered,
+    refused,
+    retired,
+    recovering,
+    'refused recover': async () => {
+      const history = await recovering()
+      return add(history, refuseBody(history.chain), carol)
     },
-    L.signerOfSeed(agentSeed),
+  }
+  const allowed: Record<keyof typeof situations, readonly Body['kind'][]> = {
+    held: ['checkpoint', 'handoff', 'retire', 'recover'],
+    offered: ['accept', 'refuse', 'recover'],
+    refused: ['accept', 'recover'],
+    retired: ['recover'],
+    recovering: ['accept', 'refuse', 'recover'],
+    'refused recover': ['recover'],
+  }
+  for (const [name, make] of Object.entries(situations)) {
+    test(`${name}: no kind stands that must not`, async () => {
+      const history = await make()
+      const { chain } = history
+      const common = {
+        agent,
+        seq: chain.head.body.seq + 1,
+        prev: chain.head.id,
+        anchor: chain.anchor.id,
+        time: chain.head.body.time + 1,
+      }
+      const bodies: readonly Body[] = [
+        { ...genesisBody, ...common, epoch: chain.epoch },
+        { ...checkpointBody(chain) },
+        await handoffBody(chain, bob),
+        retireBody(chain),
+        {
+          ...common,
+          kind: 'accept',
+          epoch: chain.epoch,
+          incarnation: alice.incarnation,
+          price: chain.price,
+          budget: chain.budget,
+        },
+        { ...common, kind: 'refuse', epoch: chain.epoch, code: 'NO', reason: '' },
+      ]
+      for (const body of bodies) {
+        if (allowed[name as keyof typeof situations].includes(body.kind)) continue
+        for (const epoch of [chain.epoch, chain.epoch + 1]) {
+          for (const by of [alice, bob, carol, owner]) {
+            expect(await attempt({ from: history, body: { ...body, epoch }, by }), `${body.kind}`).toBe('NOT_ALLOWED')
+          }
+        }
+      }
+    })
+  }
+
+  test('an error names the record that it concerns', async () => {
+    const { from, body } = await honest.checkpoint()
+    const record = await signRecord(body, bob.sign)
+    expect(() => extendChain(from.chain, record)).toThrow(
+      expect.objectContaining({ code: 'BAD_SIGNATURE', record: record.id.toString() }),
+    )
+  })
+
+  test('a flipped bit in the signature is seen, unless the caller vouches for the record', async () => {
+    const { from, body, by } = await honest.checkpoint()
+    const record = await signRecord(body, by.sign)
+    const signature = record.signed.signature.slice()
+    signature[5] = (signature[5] ?? 0) ^ 4
+    const forged = decodeRecord(encodeSigned({ ...record.signed, signature }))
+    expect(codeOf(() => extendChain(from.chain, forged))).toBe('BAD_SIGNATURE')
+    expect(extendChain(from.chain, forged, { trusted: true }).head.id.equals(record.id)).toBe(true)
+  })
+})
+
+describe('what a chain says', () => {
+  test('a move: hosts, epoch, price, budget', async () => {
+    const { chain } = await moved()
+    expect(chain.epoch).toBe(2)
+    expect(chain.hosts.map(({ peer, epoch, tick }) => [peer, epoch, tick])).toEqual([
+      [alice.peer, 1, 0],
+      [bob.peer, 2, 1],
+    ])
+    expect(chain).toMatchObject({ price: 2000n, tick: 2, records: 5, authority: { status: 'held', by: bob.peer } })
+    expect(chain.state?.id.equals(chain.head.id)).toBe(true)
+  })
+
+  test('the price of an epoch counts from where it began, rounded up once', async () => {
+    let history = await start()
+    // 1.5 s at 1000, then at 2000 a microcent per 500,000 fuel.
+    history = await add(history, checkpointBody(history.chain, 1, 1_500_000_001n), alice)
+    expect(history.chain.budget).toBe(1_000_000n - 1501n)
+    history = await add(history, await handoffBody(history.chain, bob), alice)
+    history = await add(history, acceptBody(history.chain), bob)
+    for (const budget of [998_498n, 998_498n, 998_497n]) {
+      history = await add(history, checkpointBody(history.chain, 1, 200_000n), bob)
+      expect(history.chain.budget).toBe(budget)
+    }
+  })
+
+  test('a handoff that was refused returns to its signer, two epochs on', async () => {
+    let history = await refused()
+    expect(history.chain.authority).toEqual({ status: 'refused', by: alice.peer, incarnation: alice.incarnation })
+    history = await add(history, acceptBody(history.chain), alice)
+    expect(history.chain).toMatchObject({ epoch: 3, price: 1000n, authority: { status: 'held', by: alice.peer } })
+    expect(history.chain.hosts.map(({ peer, epoch }) => [peer, epoch])).toEqual([
+      [alice.peer, 1],
+      [alice.peer, 3],
+    ])
+    await add(history, checkpointBody(history.chain), alice)
+  })
+
+  test('a recover makes the epoch and its target takes it; the assertion stays visible', async () => {
+    let history = await recovering()
+    expect(history.chain.epoch).toBe(1 + RECOVER_EPOCHS)
+    history = await add(history, acceptBody(history.chain), carol)
+    history = await add(history, checkpointBody(history.chain), carol)
+    expect(history.chain).toMatchObject({ epoch: 1 + RECOVER_EPOCHS, authority: { status: 'held', by: carol.peer } })
+    expect(history.chain.asserted.map(({ asserts }) => asserts)).toEqual(['holder-gone'])
+  })
+
+  test('after a retire the owner recovers without asserting anything', async () => {
+    let history = await retired()
+    history = await add(history, await recoverBody(history.chain, carol, null), owner)
+    history = await add(history, acceptBody(history.chain), carol)
+    expect(history.chain.asserted).toEqual([])
+  })
+
+  test('orders: the highest n is kept, also from a retire', async () => {
+    let history = await held()
+    expect(history.chain.lastOrder).toBe(100)
+    history = await add(history, { ...retireBody(history.chain), orders: [await orderBytes(101, { kind: 'retire' })] }, alice)
+    expect(history.chain.lastOrder).toBe(101)
+  })
+
+  test('a ready made ahead, for any agent, serves', async () => {
+    const history = await held()
+    const { chain } = await add(history, await handoffBody(history.chain, bob, { agent: null }), alice)
+    expect(chain.authority).toMatchObject({ status: 'offered', by: alice.peer })
+  })
+})
+
+describe('gaps', () => {
+  const long = async (): Promise<History> => {
+    let history = await start()
+    for (let i = 0; i < 4; i++) history = await add(history, checkpointBody(history.chain, 1, 10n ** 8n), alice)
+    return history
+  }
+  const without = (records: readonly LineageRecord[], ...seqs: number[]) => records.filter(({ body }) => !seqs.includes(body.seq))
+
+  test('plain checkpoints may be missing where an anchor and one authority bridge them', async () => {
+    let history = await long()
+    history = await add(history, await handoffBody(history.chain, bob), alice)
+    const chain = verifyChain(without(history.records, 1, 2, 4))
+    expect(chain).toMatchObject({ budget: history.chain.budget, tick: 4, records: 3 })
+    expect(verifyChain(without(history.records, 1, 2, 3, 4)).records).toBe(2)
+  })
+
+  test('only when the caller says so', async () => {
+    const { records } = await long()
+    const chain = startChain(records[0] as LineageRecord)
+    expect(codeOf(() => extendChain(chain, records[2] as LineageRecord))).toBe('BAD_SEQ')
+    expect(extendChain(chain, records[2] as LineageRecord, { gap: true }).tick).toBe(2)
+  })
+
+  test('no anchor may be missing', async () => {
+    const { records } = await moved()
+    expect(codeOf(() => verifyChain(without(records, 2)))).toBe('BAD_SEQ')
+    expect(codeOf(() => verifyChain(without(records, 3)))).toBe('BAD_ANCHOR')
+    expect(codeOf(() => verifyChain(without(records, 2, 3)))).toBe('BAD_ANCHOR')
+  })
+
+  test('no record may come out of order or twice', async () => {
+    const { records } = await long()
+    expect(codeOf(() => verifyChain([...records, ...records.slice(-1)]))).toBe('BAD_SEQ')
+    expect(codeOf(() => verifyChain([...records.slice(0, 1), ...records.slice(1).toReversed()]))).toBe('BAD_SEQ')
+  })
+
+  test('an accept, a refuse and a recover follow directly', async () => {
+    for (const kind of ['accept', 'refuse', 'forced recover'] as const) {
+      const { from, body, by } = await honest[kind]()
+      const record = await signRecord({ ...body, seq: body.seq + 3, prev: fake }, by.sign)
+      expect(codeOf(() => extendChain(from.chain, record, { gap: true }))).toBe('BAD_SEQ')
+    }
+  })
+
+  test('the record that a later one without a state rests on may not be missing', async () => {
+    let history = await long()
+    const { chain } = history
+    history = await add(history, { ...checkpointBody(chain), state: null, from: chain.head.id }, alice)
+    expect(codeOf(() => verifyChain(without(history.records, 4)))).toBe('BAD_STATE')
+  })
+
+  test('no recover after a retire whose predecessor is missing: the last state is not known', async () => {
+    let history = await long()
+    history = await add(history, retireBody(history.chain), alice)
+    expect(verifyChain(without(history.records, 4)).authority.status).toBe('retired')
+    history = await add(history, await recoverBody(history.chain, bob, null), owner)
+    expect(codeOf(() => verifyChain(without(history.records, 4)))).toBe('TAIL_PRUNED')
+    expect(verifyChain(without(history.records, 1, 2, 3)).authority.status).toBe('offered')
+  })
+
+  test('what pruning leaves verifies and says the same, for any history', async () => {
+    await fc.assert(
+      fc.asyncProperty(steps(14), fc.integer({ min: 1, max: 4 }), async (walk, window) => {
+        const { chain, records } = await live(walk)
+        const kept = pruneRecords(records, window)
+        expect(kept.filter(isAnchor)).toEqual(records.filter(isAnchor))
+        expect(kept.slice(-window)).toEqual(records.slice(-window))
+        expect(verifyChain(kept)).toEqual({ ...chain, records: kept.length })
+        // Whoever was up to date before can still follow.
+        expect(pruneRecords(kept, window)).toEqual(kept)
+      }),
+      { numRuns: 12 },
+    )
+  })
+})
+
+test('random honest histories verify, record by record and from bytes', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps(12), async (walk) => {
+      const { chain, records } = await live(walk)
+      const read = records.map(({ bytes }) => decodeRecord(bytes))
+      expect(read).toEqual(records)
+      const verified = verifyChain(read)
+      expect(verified).toEqual(chain)
+      // Money is neither made nor lost on the way.
+      expect(verified.budget + (verified.progress?.body.cost ?? 0n)).toBe(genesisBody.budget)
+    }),
+    { numRuns: 15 },
   )
-  const g2 = L.decodeRecord(g.bytes)
-  expect(g2).toEqual(g)
-  const chain = L.startChain(g2)
-  const c = await L.signRecord(
-    {
-      kind: 'checkpoint',
-      agent,
-      seq: 1,
-      prev: g.id,
-      anchor: g.id,
-      epoch: 1,
-      time: 6,
-      journal: null,
-      state: L.cborCid(new Uint8Array(1)),
-      from: null,
-      tick: 1,
-      module: cid,
-      manifest: cid,
-      instrument: 1,
-      costTable: 1,
-      fuel: 0n,
-      cost: 0n,
-      price: 0n,
-      budget: 10n,
-      orders: [],
-    },
-    L.signerOfSeed(nodeSeed),
+})
+
+test('no record of a random history can be left out, repeated or swapped with the next, but plain checkpoints', async () => {
+  await fc.assert(
+    fc.asyncProperty(steps(8), fc.nat(), async (walk, pick) => {
+      const { chain, records } = await live(walk)
+      if (records.length < 2) return
+      const at = pick % (records.length - 1)
+      const swapped = records.with(at, records[at + 1] as LineageRecord).with(at + 1, records[at] as LineageRecord)
+      expect(codeOf(() => verifyChain(swapped))).not.toBe('accepted')
+      expect(codeOf(() => verifyChain(records.toSpliced(at, 0, records[at] as LineageRecord)))).not.toBe('accepted')
+      const shorter = records.toSpliced(at, 1)
+      if (isAnchor(records[at] as LineageRecord)) expect(codeOf(() => verifyChain(shorter))).not.toBe('accepted')
+      else if (codeOf(() => verifyChain(shorter)) === 'accepted') expect(verifyChain(shorter).budget).toBe(chain.budget)
+    }),
+    { numRuns: 12 },
   )
-  const next = L.extendChain(chain, L.decodeRecord(c.bytes))
-  expect(next.tick).toBe(1)
-  const t = performance.now()
-  for (let i = 0; i < 100; i++) L.extendChain(chain, c)
-  console.log((performance.now() - t) / 100, 'ms/verify', g.bytes.length, c.bytes.length)
-  const t2 = performance.now()
-  for (let i = 0; i < 1000; i++) L.decodeRecord(c.bytes)
-  console.log(performance.now() - t2, 'us/decode')
-  const d = new Map<number, Uint8Array>()
-  for (let i = 0; i < 4096; i++) d.set(i, new Uint8Array(32).fill((i % 255) + 1))
-  const m = L.buildMemory(16 << 20, d)
-  const t3 = performance.now()
-  let mm = m
-  for (let i = 0; i < 1000; i++) mm = L.applyDigests(mm, 16 << 20, [[i, new Uint8Array(32).fill(9)]])
-  console.log(performance.now() - t3, 'us/apply')
-  const t4 = performance.now()
-  for (let i = 0; i < 50; i++) L.encodeState({ version: 1, memory: m, globals: [], host: L.cborCid(new Uint8Array(1)) })
-  console.log((performance.now() - t4) / 50, 'ms/encodeState')
-  const t5 = performance.now()
-  for (let i = 0; i < 50; i++) L.decodeRecord(c.bytes) && L.signerOfSeed(nodeSeed)(new Uint8Array(10))
-  console.log((performance.now() - t5) / 50, 'ms/sign')
 })

@@ -121,18 +121,23 @@ export function verifyChain(records: Iterable<LineageRecord>): Chain {
 /**
  * What is left when every record is dropped that the rest can be verified without, and that neither
  * going on nor a recovery can need. What stays: anchors, the head, the record before each retire and
- * each recover (they name no progress of their own), and what a record without a state rests on.
+ * each recover (they name no progress of their own), what a record without a state rests on, and the
+ * last that applied an order (so that none can be applied again).
  *
  * @param records oldest first
  * @param window keeps at least this many of the latest records, for peers that are a little behind
  */
 export function pruneRecords(records: readonly LineageRecord[], window = 1): readonly LineageRecord[] {
   const kept: LineageRecord[] = []
+  let ordered = false
   for (const record of records.toReversed()) {
     const next = kept.at(-1)?.body
     // Whatever has progress and a state of its own makes the checkpoint before it dispensable.
     const whole = (next?.kind === 'checkpoint' || next?.kind === 'handoff') && next.state !== null
-    if (isAnchor(record) || !whole || kept.length < window) kept.push(record)
+    const orders = 'orders' in record.body && record.body.orders.length > 0
+    if (!isAnchor(record) && whole && kept.length >= window && (ordered || !orders)) continue
+    kept.push(record)
+    ordered ||= orders
   }
   return kept.reverse()
 }

@@ -7,7 +7,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { CID } from 'multiformats/cid'
 import { type Block, cborCid, moduleParts } from './blocks.ts'
-import { equalBytes } from './bytes.ts'
+import { equalBytes, plainBytes } from './bytes.ts'
 import { type CarLimits, readSections, writeSections } from './car.ts'
 import { verifyChain } from './chain.ts'
 import { LineageError } from './errors.ts'
@@ -55,7 +55,7 @@ export function writeCar(file: { readonly records: readonly LineageRecord[]; rea
  * @throws LineageError
  */
 export async function readCar(bytes: Uint8Array, options: ReadCarOptions = {}): Promise<AgentFile> {
-  const { root, blocks, error } = readSections(bytes, options)
+  const { root, blocks, error } = readSections(plainBytes(bytes), options)
   if (error !== undefined) throw error
   if (root === undefined) throw new LineageError('BAD_CAR', 'the file has no root')
   const inputs = blocks.map((block) => block.bytes)

@@ -4,6 +4,7 @@
  * @module
  */
 import { sha256 } from '@noble/hashes/sha2.js'
+import { plainBytes } from './bytes.ts'
 import { readSections } from './car.ts'
 import { LineageError, type LineageErrorCode } from './errors.ts'
 import { assemble, isEnvelope } from './file.ts'
@@ -65,7 +66,7 @@ export interface RecordSummary {
 
 /** Never throws for what is in the file. */
 export function inspectCar(bytes: Uint8Array): Summary {
-  const { root, blocks, error } = readSections(bytes)
+  const { root, blocks, error } = readSections(plainBytes(bytes))
   const records = blocks
     .filter(isEnvelope)
     .flatMap((block) => decoded(block.bytes))

@@ -7,7 +7,7 @@
  */
 import { decode, encode } from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
-import { equalBytes } from './bytes.ts'
+import { equalBytes, plainBytes } from './bytes.ts'
 import { LineageError } from './errors.ts'
 import { keyOfDid, keyOfPeerId } from './identity.ts'
 
@@ -163,7 +163,8 @@ export const cid =
  * @throws LineageError BAD_FIELD | TOO_LARGE
  */
 export function encodeAs<T>(read: Read<T>, value: T, where: string, maxBytes: number): Uint8Array {
-  const encoded = encode(read(value, where))
+  // A copy: in Node.js the codec answers with a piece of a shared pool.
+  const encoded = new Uint8Array(encode(read(value, where)))
   if (encoded.length > maxBytes)
     throw new LineageError('TOO_LARGE', `${where} has ${encoded.length} bytes, at most ${maxBytes} are allowed`)
   return encoded
@@ -181,7 +182,7 @@ export function decodeAs<T>(read: Read<T>, encoded: Uint8Array, where: string, m
     throw new LineageError('TOO_LARGE', `${where} has ${encoded.length} bytes, at most ${maxBytes} are allowed`)
   let value: unknown
   try {
-    value = decode(encoded)
+    value = decode(plainBytes(encoded))
   } catch (cause) {
     throw new LineageError('BAD_ENCODING', `${where} is not DAG-CBOR`, { cause })
   }
