@@ -1,1 +1,3 @@
+export type { Tools } from './agent.ts'
 export * from './protocol.ts'
+export { type Port, serve } from './serve.ts'

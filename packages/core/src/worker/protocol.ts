@@ -18,32 +18,41 @@ export interface Image {
   readonly kv: readonly (readonly [key: Uint8Array, value: Uint8Array])[]
 }
 
+/** Chunks that differ from an image that was placed before; one that became zero has no bytes. */
+export interface ImagePatch extends Omit<Image, 'chunks'> {
+  readonly chunks: readonly (readonly [index: number, bytes: Uint8Array | null])[]
+}
+
+/** What a module was instrumented for: the same bytes may be loaded for several of these. */
+export interface ModuleKey {
+  /** CID. */
+  readonly module: string
+  readonly maxMemoryBytes: number
+  /** Capabilities, sorted. */
+  readonly granted: readonly string[]
+}
+
 export type Request =
-  /** Instruments and compiles; answers `loaded` or `refused`. The module stays known under `module`. */
-  | {
-      readonly type: 'load'
-      readonly id: number
-      readonly module: string
-      readonly bytes: Uint8Array
-      readonly maxMemoryBytes: number
-      readonly granted: readonly string[]
-    }
-  /** Makes an agent. Without an image: spawns (start export and agent_init run: tick 0). */
-  | {
+  /** Asked first, once: how many live instances this thread may hold. Answers `ready`. */
+  | { readonly type: 'setup'; readonly id: number; readonly live: number }
+  /** Instruments and compiles; answers `loaded` or `refused`. The module stays known until `unload`. No part of it runs. */
+  | ({ readonly type: 'load'; readonly id: number; readonly bytes: Uint8Array } & ModuleKey)
+  /** Makes an agent, from an image or by spawning (start export, `_initialize` or `_start`, `agent_init`: tick 0). */
+  | ({
       readonly type: 'place'
       readonly id: number
       readonly place: Place
-      readonly module: string
-      readonly maxMemoryBytes: number
-      readonly granted: readonly string[]
       readonly init: Uint8Array
       readonly image?: Image
       readonly attempt?: Attempt
-    }
+    } & ModuleKey)
+  /** Jobs in order; answered by one or several `ran`. */
   | { readonly type: 'run'; readonly id: number; readonly jobs: readonly Job[] }
-  /** Chunks that changed while it was copied here: applied to an image that never ran. */
-  | { readonly type: 'patch'; readonly id: number; readonly place: Place; readonly image: Image }
+  /** Applied to an image that never ran here; answers `patched` or `refused`. */
+  | { readonly type: 'patch'; readonly id: number; readonly place: Place; readonly image: ImagePatch }
+  /** Not answered, nor is `unload`. */
   | { readonly type: 'drop'; readonly place: Place }
+  | ({ readonly type: 'unload' } & ModuleKey)
 
 /** What the ticks of a job may observe. Nothing else reaches the agent. */
 export interface Attempt {
@@ -66,24 +75,36 @@ export interface Job extends Attempt {
 }
 
 export type Reply =
+  | { readonly type: 'ready'; readonly id: number }
   | { readonly type: 'loaded'; readonly id: number; readonly instrument: number }
   | { readonly type: 'refused'; readonly id: number; readonly code: string; readonly message: string }
   /** `delta` is everything, measured against an empty memory, when it was spawned. */
   | { readonly type: 'placed'; readonly id: number; readonly result?: JobResult }
-  | { readonly type: 'ran'; readonly id: number; readonly results: readonly JobResult[] }
+  /**
+   * The next results, in the order of the jobs; more follow until `done`. Long batches report on the way (an
+   * empty list is a sign of life), so that a hang costs neighbours little and is noticed soon.
+   */
+  | { readonly type: 'ran'; readonly id: number; readonly results: readonly JobResult[]; readonly done: boolean }
   | { readonly type: 'patched'; readonly id: number }
   /** The request could not be served (a fault of this host, not of the agent). */
   | { readonly type: 'failed'; readonly id: number; readonly message: string }
 
 export interface JobResult {
   readonly place: Place
-  /** Ticks that completed; a trap's own tick is not among them and left no trace in the state. */
+  /** Ticks that completed; a trap's own tick is not among them and left no trace in the state. A spawn says 0. */
   readonly ticks: number
   /** The last completed tick asked for another one soon. */
   readonly more: boolean
   /** How many of the messages were taken. */
   readonly taken: number
+  /** Why the tick after the completed ones failed: the agent's fault. For people: engines word it differently. */
   readonly trap?: string
+  /** What that tick logged before it failed, at most 20 lines, to tell its author; no part of the log. */
+  readonly lastWords?: readonly string[]
+  /** Why this host could not go on (no memory for an instance): nobody's failure, try again or elsewhere. */
+  readonly fault?: string
+  /** Milliseconds that the longest tick took. */
+  readonly longestMs: number
   readonly logs: readonly { readonly tick: number; readonly text: string }[]
   readonly view?: View & { readonly tick: number }
   /** What changed since the last result, at the boundary after the last completed tick. */

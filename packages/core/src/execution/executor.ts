@@ -1,0 +1,73 @@
+/**
+ * Where agents run: what core's node asks of the pool of threads.
+ *
+ * @module
+ */
+import type { Attempt, Image, ImagePatch, JobResult } from '../worker/protocol.ts'
+
+export interface ModuleLimits {
+  readonly maxMemoryBytes: number
+  /** Capabilities, in any order. */
+  readonly granted: readonly string[]
+}
+
+/** An agent to be put into a worker: from its image, or (`attempt`) spawned. */
+export interface PlaceSpec extends ModuleLimits {
+  /** CID; `load` was called for it with the same limits. */
+  readonly module: string
+  readonly init: Uint8Array
+  /** Wall-clock milliseconds that one tick may take. */
+  readonly tickMs: number
+  readonly image?: Image
+  readonly attempt?: Attempt
+}
+
+/** An agent in a worker. Once it is lost or dropped it stays so. */
+export interface Placed {
+  readonly place: number
+}
+
+/** What ticks may see and how long they may go on. */
+export interface RunSpec extends Attempt {
+  /** Ticks on while `agent_tick` asks for more, up to this many … */
+  readonly maxTicks: number
+  /** … or this many ms. */
+  readonly maxMs: number
+  /** In no company: when it hangs, there is no doubt who did it. */
+  readonly alone?: boolean
+}
+
+export type RunOutcome =
+  | { readonly kind: 'ran'; readonly result: JobResult }
+  /**
+   * Nothing happened and the placement is gone: place the agent again from its last commit.
+   * `hung`: this agent's tick did not end. `worker`: the thread was lost, and `suspect` says whether this
+   * agent was among those that may have caused it: run it `alone` next time, to know.
+   */
+  | { readonly kind: 'lost'; readonly reason: 'hung' | 'worker'; readonly suspect: boolean; readonly message: string }
+
+export interface Executor {
+  /**
+   * Checks, instruments and compiles a module; nothing of it runs.
+   * @param bytes called when a thread needs the module, now or later; rejects with what `bytes` rejects with
+   * @returns the version of the instrumentation
+   * @throws IgorError BAD_MODULE | CAPABILITY_NOT_GRANTED | HOST_FAULT
+   */
+  load(module: string, bytes: () => Promise<Uint8Array>, limits: ModuleLimits): Promise<{ readonly instrument: number }>
+  /**
+   * @returns with `result` when it was spawned; its delta is the whole state after tick 0
+   * @throws IgorError BAD_MODULE when it fails or does not finish to start, BAD_FILE when the image does not
+   *   fit the module, HOST_FAULT when this machine cannot
+   */
+  place(spec: PlaceSpec): Promise<{ readonly placed: Placed; readonly result?: JobResult }>
+  /** At most one run of a placement at a time. */
+  run(placed: Placed, spec: RunSpec): Promise<RunOutcome>
+  /**
+   * Brings an image that has not run here up to date. After an error drop the placement.
+   * @throws IgorError BAD_FILE | BAD_REQUEST | HOST_FAULT
+   */
+  patch(placed: Placed, image: ImagePatch): Promise<void>
+  drop(placed: Placed): void
+  /** Ends every thread at once: what runs is lost, what waits rejects with NODE_STOPPED. */
+  close(): Promise<void>
+}

@@ -1,0 +1,148 @@
+/**
+ * The functions of module `igor` (docs/design.md, section 9). What they answer comes from the session
+ * alone: nothing else reaches an agent.
+ *
+ * @module
+ */
+import { Trap } from '@igor/sandbox'
+import { type Capability, importsOf } from './capabilities.ts'
+import { MAX_KV_KEY, MAX_KV_VALUE } from './kv.ts'
+import type { Session } from './session.ts'
+
+/** Errors of the interface. */
+export const GENERIC = -1
+export const TOO_LONG = -2
+export const TOO_SMALL = -4
+/** Also: too large. */
+export const NOT_FOUND = -5
+
+/** Bytes of one `rand_bytes`, as of WebCrypto's getRandomValues. */
+export const MAX_RANDOM = 65_536
+/** Bytes of one frame or text: 512 x 512 pixels. */
+export const MAX_VIEW = 1024 * 1024
+/** Pixels on a side; also bounds the hints of a text. */
+const MAX_SIDE = 4096
+
+/** What a hostcall reaches: memory as it is now, and the job's session. */
+export interface Host {
+  memory(): Uint8Array
+  session(): Session
+}
+
+// wasm hands numbers over as they are declared; what a module declares is its own business.
+export type HostFunction = (...args: never[]) => number | bigint | undefined
+type I32 = number
+
+/**
+ * Bytes of the agent's memory. Pointer and length are unsigned.
+ * @throws Trap when they reach beyond the memory
+ */
+export const span = (host: Host, ptr: I32, length: I32): Uint8Array => {
+  const start = ptr >>> 0
+  const end = start + (length >>> 0)
+  const memory = host.memory()
+  if (end > memory.length) {
+    throw new Trap(`a hostcall was handed ${length >>> 0} bytes at ${start}; the memory ends at ${memory.length}`)
+  }
+  return memory.subarray(start, end)
+}
+
+type Make = (host: Host) => HostFunction
+
+const initRead: Make = (host) => (offset: I32, ptr: I32, cap: I32) => {
+  const to = span(host, ptr, cap)
+  const from = host.session().init.subarray(offset >>> 0)
+  const length = Math.min(from.length, to.length)
+  to.set(from.subarray(0, length))
+  return length
+}
+
+const clockNow: Make = (host) => () => host.session().time
+
+const randBytes: Make = (host) => (ptr: I32, length: I32) => {
+  const out = span(host, ptr, length)
+  if (out.length > MAX_RANDOM) return TOO_LONG
+  host.session().random(out)
+  return 0
+}
+
+const logEmit: Make = (host) => (ptr: I32, length: I32) => {
+  host.session().log(span(host, ptr, length))
+  return undefined
+}
+
+const viewShow: Make = (host) => (kind: I32, ptr: I32, length: I32, width: I32, height: I32) => {
+  const bytes = span(host, ptr, length)
+  if (bytes.length > MAX_VIEW) return TOO_LONG
+  if (width < 0 || height < 0 || width > MAX_SIDE || height > MAX_SIDE) return GENERIC
+  if (kind === 0) host.session().show({ kind: 'text', bytes: bytes.slice(), width, height })
+  else if (kind === 1 && width > 0 && height > 0 && width * height * 4 === bytes.length) {
+    host.session().show({ kind: 'rgba', bytes: bytes.slice(), width, height })
+  } else return GENERIC
+  return 0
+}
+
+const inboxNext: Make = (host) => (ptr: I32, cap: I32) => {
+  const to = span(host, ptr, cap)
+  const session = host.session()
+  // 0 says that there is none: an empty message has nothing to say and is passed over.
+  while (session.peek()?.length === 0) session.take()
+  const message = session.peek()
+  if (message === undefined) return 0
+  if (message.length > to.length) return TOO_SMALL
+  to.set(message)
+  session.take()
+  return message.length
+}
+
+const keyAt = (host: Host, ptr: I32, length: I32): Uint8Array | undefined => {
+  const key = span(host, ptr, length)
+  return key.length === 0 || key.length > MAX_KV_KEY ? undefined : key
+}
+
+const kvGet: Make = (host) => (keyPtr: I32, keyLength: I32, ptr: I32, cap: I32) => {
+  const key = keyAt(host, keyPtr, keyLength)
+  const to = span(host, ptr, cap)
+  if (key === undefined) return TOO_LONG
+  const value = host.session().kv.get(key)
+  if (value === undefined) return NOT_FOUND
+  if (value.length > to.length) return TOO_SMALL
+  to.set(value)
+  return value.length
+}
+
+const kvPut: Make = (host) => (keyPtr: I32, keyLength: I32, ptr: I32, length: I32) => {
+  const key = keyAt(host, keyPtr, keyLength)
+  const value = span(host, ptr, length)
+  if (key === undefined || value.length > MAX_KV_VALUE) return TOO_LONG
+  return host.session().kv.put(key, value) ? 0 : NOT_FOUND
+}
+
+const kvDelete: Make = (host) => (keyPtr: I32, keyLength: I32) => {
+  const key = keyAt(host, keyPtr, keyLength)
+  if (key === undefined) return TOO_LONG
+  return host.session().kv.remove(key) ? 0 : NOT_FOUND
+}
+
+const TABLE: Readonly<Record<Capability, Readonly<Record<string, Make>>>> = {
+  clock: { clock_now: clockNow },
+  rand: { rand_bytes: randBytes },
+  log: { log_emit: logEmit },
+  view: { view_show: viewShow },
+  inbox: { inbox_next: inboxNext },
+  kv: { kv_get: kvGet, kv_put: kvPut, kv_delete: kvDelete },
+}
+
+/** The granted functions of module `igor`, bound to one instance's host. */
+export const igorImports = (host: Host, granted: readonly string[]): Record<string, HostFunction> => {
+  const functions: Record<string, HostFunction> = { init_read: initRead(host) }
+  for (const [capability, makers] of Object.entries(TABLE)) {
+    if (!granted.includes(capability)) continue
+    for (const [name, make] of Object.entries(makers)) functions[name] = make(host)
+  }
+  return functions
+}
+
+/** True when a function, as `module.name`, is open to what is granted. */
+export const opens = (granted: readonly string[], capability: Capability, full: string): boolean =>
+  granted.includes(capability) && importsOf(capability).includes(full)

@@ -1,0 +1,106 @@
+/**
+ * An agent's memory, globals and kv at a tick boundary, and what changed from one boundary to the next.
+ *
+ * @module
+ */
+import { CHUNK_BYTES, changedChunks, isZero } from '@igor/sandbox'
+import { emptyKv, type Kv, kvEntries, kvOf } from './kv.ts'
+import type { Delta, Image, ImagePatch } from './protocol.ts'
+import type { Sha256 } from './seed.ts'
+
+const WASM_PAGE = 64 * 1024
+const DIGEST = 32
+
+/** The boundary as the worker keeps it: memory flat, so that comparing is one pass. */
+export interface Boundary {
+  readonly memory: Uint8Array
+  readonly globals: readonly Uint8Array[]
+  readonly kv: Kv
+}
+
+export const emptyBoundary: Boundary = { memory: new Uint8Array(0), globals: [], kv: emptyKv }
+
+/** The image breaks its own rules: it was damaged, or made by another's broken host. */
+export class ImageError extends Error {}
+
+const sized = (memory: Uint8Array, bytes: number): Uint8Array => {
+  if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes % WASM_PAGE !== 0) throw new ImageError(`memory of ${bytes} bytes`)
+  if (bytes === memory.length) return memory
+  if (bytes < memory.length) throw new ImageError(`memory shrank from ${memory.length} to ${bytes} bytes`)
+  const larger = new Uint8Array(bytes)
+  larger.set(memory)
+  return larger
+}
+
+/**
+ * Takes an image in, or a patch onto a boundary (whose memory it may change in place).
+ * @param maxMemoryBytes the module's cap
+ * @throws ImageError
+ */
+export const applyImage = (base: Boundary, image: Image | ImagePatch, maxMemoryBytes: number): Boundary => {
+  if (image.memoryBytes > maxMemoryBytes)
+    throw new ImageError(`memory of ${image.memoryBytes} bytes is over the limit of ${maxMemoryBytes}`)
+  const kv = kvOf(image.kv)
+  if (kv === undefined) throw new ImageError('its kv breaks a limit or is out of order')
+  const memory = sized(base.memory, image.memoryBytes)
+  for (const [index, bytes] of image.chunks) {
+    const at = index * CHUNK_BYTES
+    const fits = Number.isSafeInteger(index) && index >= 0 && at + CHUNK_BYTES <= memory.length
+    if (!fits || (bytes !== null && bytes.length !== CHUNK_BYTES)) throw new ImageError(`chunk ${index} does not fit`)
+    if (bytes === null) memory.fill(0, at, at + CHUNK_BYTES)
+    else memory.set(bytes, at)
+  }
+  return { memory, globals: image.globals, kv }
+}
+
+/** The boundary as the sandbox restores it: views, no copies. */
+export const nonZeroChunks = (memory: Uint8Array): (readonly [index: number, bytes: Uint8Array])[] => {
+  const chunks: (readonly [number, Uint8Array])[] = []
+  for (let at = 0; at < memory.length; at += CHUNK_BYTES) {
+    const bytes = memory.subarray(at, at + CHUNK_BYTES)
+    if (!isZero(bytes)) chunks.push([at / CHUNK_BYTES, bytes])
+  }
+  return chunks
+}
+
+export interface Step {
+  readonly boundary: Boundary
+  readonly delta: Delta
+}
+
+/**
+ * Moves a boundary on to the present: its memory is updated in place. The delta's chunks share one
+ * buffer, their digests another, so that sending them moves two buffers whatever their number.
+ * @param now the live memory
+ */
+export const advance = (base: Boundary, now: Uint8Array, globals: readonly Uint8Array[], kv: Kv, sha256: Sha256): Step => {
+  const changed = changedChunks(base.memory, now)
+  const kept = changed.filter((index) => !isZero(now.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)))
+  const bytes = new Uint8Array(kept.length * CHUNK_BYTES)
+  const digests = new Uint8Array(kept.length * DIGEST)
+  const memory = sized(base.memory, now.length)
+  let next = 0
+  const chunks = changed.map((index): Delta['chunks'][number] => {
+    const at = index * CHUNK_BYTES
+    const live = now.subarray(at, at + CHUNK_BYTES)
+    memory.set(live, at)
+    if (kept[next] !== index) return [index, null, null]
+    const chunk = bytes.subarray(next * CHUNK_BYTES, (next + 1) * CHUNK_BYTES)
+    chunk.set(live)
+    const digest = digests.subarray(next * DIGEST, (next + 1) * DIGEST)
+    digest.set(sha256(chunk))
+    next++
+    return [index, chunk, digest]
+  })
+  const delta = { memoryBytes: now.length, chunks, globals, ...(kv === base.kv ? {} : { kv: kvEntries(kv) }) }
+  return { boundary: { memory, globals, kv }, delta }
+}
+
+/** Nothing changed. */
+export const stillDelta = (base: Boundary): Delta => ({ memoryBytes: base.memory.length, chunks: [], globals: base.globals })
+
+/** The buffers of a delta that can be given away. */
+export const buffersOf = (delta: Delta): ArrayBuffer[] => {
+  const first = delta.chunks.find(([, bytes]) => bytes !== null)
+  return first?.[1] && first[2] ? [first[1].buffer as ArrayBuffer, first[2].buffer as ArrayBuffer] : []
+}
