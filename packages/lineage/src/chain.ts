@@ -12,7 +12,7 @@
  */
 import { LineageError } from './errors.ts'
 import { keyOfDid, keyOfPeerId } from './identity.ts'
-import { answerRules, checkOrders, type Fail, holder, isReleased, isTailPruned, progressRules, readEmbedded } from './rules.ts'
+import { answerRules, checkOrders, type Fail, holder, isReleased, progressRules, readEmbedded } from './rules.ts'
 import { LINEAGE_DOMAIN, verifySigned } from './signing.ts'
 import type { Authority, Body, BodyKind, Chain, Genesis, LineageRecord } from './types.ts'
 
@@ -81,8 +81,10 @@ export function startChain(genesis: LineageRecord): Chain {
 /**
  * The chain with one more record. Its signature is checked last, as it costs the most.
  *
- * With `gap`, a checkpoint, handoff or retire may follow records that were pruned: they can only have
- * been plain checkpoints of the same authority, since its anchor is still the chain's and its epoch the same.
+ * With `gap`, a checkpoint or handoff may follow records that were pruned: they can only have been plain
+ * checkpoints of the same authority, since its anchor is still the chain's and its epoch the same. Other
+ * kinds say nothing of progress, so what stands before them must be there: a chain's tick, state and
+ * budget are always the last ones.
  *
  * @param record from `decodeRecord` or `signRecord`
  * @throws LineageError whose `record` is this record's CID
@@ -158,7 +160,7 @@ function checkLinks(chain: Chain, record: LineageRecord, gap: boolean): void {
   const next = chain.head.body.seq + 1
   if (body.seq !== next) {
     if (!gap || body.seq < next) throw fail('BAD_SEQ', `its seq must be ${next}`)
-    if (body.kind !== 'checkpoint' && body.kind !== 'handoff' && body.kind !== 'retire') {
+    if (body.kind !== 'checkpoint' && body.kind !== 'handoff') {
       throw fail('BAD_SEQ', `a ${body.kind} must follow directly on the record before it, of seq ${body.seq - 1}`)
     }
   }
@@ -231,8 +233,6 @@ function apply(chain: Chain, record: LineageRecord, verify: boolean): Chain {
           'nobody gave the agent up or offered it to this store: the recover must assert that the holder is gone',
         )
       }
-      if (isTailPruned(chain))
-        throw fail('TAIL_PRUNED', 'the record before the retire is missing: what the agent was last is not known')
       const asserted = body.asserts === null ? chain.asserted : [...chain.asserted, { record: record.id, asserts: body.asserts }]
       return { ...next, asserted, authority: { status: 'offered', by: chain.agent, ready, recover: true } }
     }

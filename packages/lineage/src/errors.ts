@@ -32,7 +32,6 @@ export type LineageErrorCode =
   | 'BAD_READY'
   | 'BAD_ORDER'
   | 'NOT_ASSERTED'
-  | 'TAIL_PRUNED'
   | 'WITNESS_UNSUPPORTED'
   // files
   | 'BAD_CAR'

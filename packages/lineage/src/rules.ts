@@ -103,10 +103,3 @@ export function isReleased({ authority }: Chain, ready: Ready): boolean {
     equalBytes(authority.ready.incarnation, ready.incarnation)
   )
 }
-
-/** True if the head is a retire whose predecessor was left out: progress, budget and state are not the last. */
-export function isTailPruned({ head, progress }: Chain): boolean {
-  const { kind, prev, anchor } = head.body
-  if (kind !== 'retire' || prev === null) return false
-  return !(progress?.id.equals(prev) ?? false) && !(anchor?.equals(prev) ?? false)
-}
