@@ -6,11 +6,15 @@ import { ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { platformTransports } from '#transports'
+import { parseMultiaddr } from './addresses.ts'
 import { createDialer } from './dial.ts'
 import { createGossip, createGossipsub } from './gossip.ts'
+import { hostService } from './host.ts'
 import { createLinks } from './links.ts'
 import type { NetworkOptions } from './options.ts'
+import { keepRelays } from './relays.ts'
 import { MAX_STREAMS, serve } from './serve.ts'
+import { createUpgrades } from './webrtc/upgrade.ts'
 
 /** Many tabs behind one address, or on one machine, connect at once. */
 const CONNECTIONS_PER_SECOND = 100
@@ -26,6 +30,8 @@ const PENDING_CONNECTIONS = 100
  */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
   const warn = options.onwarning ?? (() => {})
+  const bootstrap = options.bootstrap ?? []
+  for (const address of bootstrap) parseMultiaddr(address)
   const platform = await platformTransports(options, warn)
   const libp2p = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
@@ -46,13 +52,17 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
       identify: identify(),
       ping: ping(),
       pubsub: createGossipsub,
+      host: hostService,
       ...(platform.relay && { relay: platform.relay as never }),
     },
   })
   const links = createLinks(libp2p)
   const gossip = createGossip(libp2p.services.pubsub)
-  const dialer = createDialer(libp2p, links, options.limits?.openMs)
-  for (const address of options.bootstrap ?? []) void dialer.connect(address).catch(() => {})
+  const { host } = libp2p.services.host
+  const upgrades =
+    options.webrtc === false ? undefined : createUpgrades(libp2p, host.upgrader, links, platform.makePeerConnection)
+  const dialer = createDialer(libp2p, host, links, upgrades, options.limits?.openMs)
+  const relays = keepRelays(libp2p, dialer, { addresses: bootstrap, reservations: platform.reservations?.(), warn })
 
   let closing: Promise<void> | undefined
   function running(): void {
@@ -86,6 +96,9 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
     },
     close() {
       closing ??= (async () => {
+        relays.close()
+        dialer.close()
+        upgrades?.close()
         links.close()
         gossip.close()
         await libp2p.stop()

@@ -10,6 +10,8 @@ export interface NetworkOptions {
   readonly bootstrap?: readonly string[]
   /** STUN and TURN servers. Default none: nobody outside is asked. */
   readonly iceServers?: readonly IceServer[]
+  /** False: no WebRTC, which shows peers this machine's addresses; tabs are then met through relays only. Default true. */
+  readonly webrtc?: boolean
   /** Ask the relays for an address under which others can reach this node. Default: when it cannot listen. */
   readonly reserve?: boolean
   readonly limits?: NetworkLimits

@@ -1,20 +1,24 @@
 /** What a tab speaks; `transports.ts` is its twin for Node.js. */
-import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { webRTCDirect } from '@libp2p/webrtc'
 import { webSockets } from '@libp2p/websockets'
 import type { NetworkOptions } from './options.ts'
-import type { PlatformTransports } from './platform.ts'
+import { circuitTransport, type PlatformTransports, rtcConfiguration } from './platform.ts'
 
 const DEFAULT_CONNECTIONS = 100
 
-export async function platformTransports({ limits, reserve, iceServers }: NetworkOptions): Promise<PlatformTransports> {
+export async function platformTransports({ limits, reserve, iceServers, webrtc }: NetworkOptions): Promise<PlatformTransports> {
+  const configuration = rtcConfiguration(iceServers)
+  const circuit = circuitTransport()
+  const reserves = reserve ?? true
   return {
     transports: [
       webSockets(),
-      webRTCDirect({ rtcConfiguration: { iceServers: [...(iceServers ?? [])] as never } }),
-      circuitRelayTransport(),
+      circuit.transport,
+      ...(webrtc === false ? [] : [webRTCDirect({ rtcConfiguration: configuration })]),
     ],
-    listen: (reserve ?? true) ? ['/p2p-circuit'] : [],
+    listen: reserves ? ['/p2p-circuit'] : [],
     maxConnections: limits?.maxConnections ?? DEFAULT_CONNECTIONS,
+    makePeerConnection: async () => new RTCPeerConnection(configuration),
+    reservations: reserves ? circuit.reservations : undefined,
   }
 }

@@ -1,9 +1,9 @@
 /** What a Node.js process speaks; `transports.browser.ts` is its twin for tabs. */
-import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import type { NetworkOptions, NetworkWarning } from './options.ts'
-import type { PlatformTransports } from './platform.ts'
+import { circuitTransport, type PlatformTransports, rtcConfiguration } from './platform.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
 const DEFAULT_CONNECTIONS = 300
@@ -18,7 +18,9 @@ export async function platformTransports(
   { listen, limits, reserve, iceServers }: NetworkOptions,
   warn: (warning: NetworkWarning) => void,
 ): Promise<PlatformTransports> {
-  const transports: PlatformTransports['transports'] = [tcp(), webSockets(), circuitRelayTransport()]
+  const configuration = rtcConfiguration(iceServers)
+  const circuit = circuitTransport()
+  const transports: PlatformTransports['transports'] = [tcp(), webSockets(), circuit.transport]
   const addresses: string[] = []
   const host = listen?.host ?? DEFAULT_HOST
   const ip = `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}`
@@ -28,7 +30,7 @@ export async function platformTransports(
     try {
       // Its native part is missing on some machines, and then the import fails.
       const { webRTCDirect } = await import('@libp2p/webrtc')
-      transports.push(webRTCDirect({ rtcConfiguration: { iceServers: [...(iceServers ?? [])] as never } }))
+      transports.push(webRTCDirect({ rtcConfiguration: configuration }))
       addresses.push(`${ip}/udp/${listen.webrtc}/webrtc-direct`)
     } catch (error) {
       warn({
@@ -38,11 +40,17 @@ export async function platformTransports(
     }
   }
   const listens = addresses.length > 0
-  if (reserve ?? !listens) addresses.push('/p2p-circuit')
+  const reserves = reserve ?? !listens
+  if (reserves) addresses.push('/p2p-circuit')
   return {
     transports,
     listen: addresses,
     maxConnections: limits?.maxConnections ?? DEFAULT_CONNECTIONS,
+    async makePeerConnection() {
+      const { RTCPeerConnection } = await import('node-datachannel/polyfill')
+      return new RTCPeerConnection(configuration as never) as unknown as globalThis.RTCPeerConnection
+    },
+    reservations: reserves ? circuit.reservations : undefined,
     ...(listens && {
       relay: circuitRelayServer({
         maxInboundHopStreams: DEFAULT_RESERVATIONS,

@@ -329,7 +329,8 @@ export function networkSuite(
       })
     })
 
-    describe('gossip', () => {
+    // Gossip runs over direct connections only; through a relay it needs a relay that listens too.
+    describe.runIf(direct)('gossip', () => {
       it('reaches the other, once, with its author', async () => {
         const got: [string, string][] = []
         const stop = pair.b.subscribe('test/one', (message, from) => got.push([new TextDecoder().decode(message), from]))
@@ -353,21 +354,18 @@ export function networkSuite(
       })
 
       it('carries up to 64 KiB and refuses more', async () => {
-        const got = Promise.withResolvers<Uint8Array>()
-        const stop = pair.a.subscribe('test/size', (message) => {
-          if (message.length > 0) got.resolve(message)
-        })
+        const received: Uint8Array[] = []
+        const stop = pair.a.subscribe('test/size', (message) => received.push(message))
         const largest = noise(64 * 1024, 9)
         await expect(pair.b.publish('test/size', noise(64 * 1024 + 1, 9))).rejects.toMatchObject({ code: 'BAD_MESSAGE' })
-        const repeat = vi.waitFor(
+        await vi.waitFor(
           async () => {
             await pair.b.publish('test/size', largest)
-            expect(await Promise.race([got.promise, undefined])).toBeDefined()
+            expect(received.length).toBeGreaterThan(0)
           },
           { timeout: 5000, interval: 100 },
         )
-        expect(await got.promise).toEqual(largest)
-        await repeat
+        expect(received[0]).toEqual(largest)
         stop()
       })
 
