@@ -10,7 +10,7 @@ import * as limits from './limits.ts'
 import type { ParsedModule } from './module.ts'
 import { EFFECT, EFFECT_FC, EFFECT_FD, featureOf, IMMEDIATES, IMMEDIATES_FC, IMMEDIATES_FD, Imm, Op } from './opcodes.ts'
 import { exceeds, malformed, Reader } from './reader.ts'
-import { readRefType, readValType, unsupported } from './types.ts'
+import { readHeapType, readValType, unsupported } from './types.ts'
 
 /** One function's body within the module's bytes. */
 export interface Body {
@@ -296,7 +296,7 @@ export class BodyWalker {
       case Imm.table:
         return checkTable(reader.u32(), module, at)
       case Imm.refNull:
-        return readRefType(reader)
+        return readHeapType(reader)
       case Imm.refFunc:
         immediate = reader.u32()
         if (immediate >= module.functions.length) throw malformed(`function ${immediate} does not exist`, at)

@@ -13,6 +13,7 @@ import {
   isReference,
   type Limits,
   readFuncType,
+  readHeapType,
   readLimits,
   readRefType,
   readValType,
@@ -277,7 +278,7 @@ function readConstant(reader: Reader, functions: number): number {
   else if (op === Op.i64Const) reader.skipS64()
   else if (op === Op.f32Const) reader.skip(4)
   else if (op === Op.f64Const) reader.skip(8)
-  else if (op === Op.refNull) readRefType(reader)
+  else if (op === Op.refNull) readHeapType(reader)
   else if (op === Op.refFunc) {
     const index = reader.u32()
     if (index >= functions) throw malformed(`function ${index} does not exist`, at)

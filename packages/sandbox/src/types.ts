@@ -65,6 +65,14 @@ export function readRefType(reader: Reader): number {
   return code
 }
 
+/** What `ref.null` names: here no more than the two reference types. */
+export function readHeapType(reader: Reader): number {
+  const at = reader.pos
+  // A type index is a number of 33 bits that is not negative; the reference types are one-byte negative ones.
+  if (at < reader.end && ((reader.bytes[at] as number) & 0xc0) !== 0x40) throw unsupported('typed function references', at)
+  return readRefType(reader)
+}
+
 function readValTypes(reader: Reader, what: string): Uint8Array {
   const at = reader.pos
   const count = reader.u32()
