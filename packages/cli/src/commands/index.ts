@@ -1,0 +1,46 @@
+/**
+ * All commands, in the order of their help.
+ *
+ * @module
+ */
+import type { Command } from 'commander'
+import type { Io } from '../output.ts'
+import { downCommand } from './down.ts'
+import { exportCommand } from './export.ts'
+import { idCommand } from './id.ts'
+import { importCommand } from './import.ts'
+import { inspectCommand } from './inspect.ts'
+import { keysCommand } from './keys.ts'
+import { logsCommand } from './logs.ts'
+import { migrateCommand } from './migrate.ts'
+import { pauseCommand, resumeCommand, retireCommand } from './orders.ts'
+import { peersCommand } from './peers.ts'
+import { psCommand } from './ps.ts'
+import { runCommand } from './run.ts'
+import { sendCommand } from './send.ts'
+import { upCommand } from './up.ts'
+import { verifyCommand } from './verify.ts'
+import { watchCommand } from './watch.ts'
+
+export function commands(io: Io): Command[] {
+  return [
+    upCommand,
+    downCommand,
+    idCommand,
+    runCommand,
+    psCommand,
+    logsCommand,
+    watchCommand,
+    peersCommand,
+    sendCommand,
+    migrateCommand,
+    pauseCommand,
+    resumeCommand,
+    retireCommand,
+    exportCommand,
+    importCommand,
+    inspectCommand,
+    verifyCommand,
+    keysCommand,
+  ].map((command) => command(io))
+}
