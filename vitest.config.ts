@@ -1,9 +1,28 @@
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import { relayCommands } from './packages/libp2p/src/testing/commands.ts'
 import { findChromium } from './scripts/chromium.mjs'
 
 // x.test.ts runs everywhere its package does, x.node.test.ts in Node.js alone, x.browser.test.ts in Chromium alone.
 const isomorphic = ['sandbox', 'lineage', 'core', 'libp2p']
+const libp2pInTabs = [
+  'libp2p',
+  'uint8arraylist',
+  ...[
+    'circuit-relay-v2',
+    'crypto/keys',
+    'gossipsub',
+    'identify',
+    'noise',
+    'peer-id',
+    'ping',
+    'utils',
+    'webrtc',
+    'websockets',
+    'yamux',
+  ].map((name) => `@libp2p/${name}`),
+  '@multiformats/multiaddr',
+]
 const conditions = ['source', 'import', 'module', 'default']
 
 export default defineConfig({
@@ -22,6 +41,8 @@ export default defineConfig({
       },
       {
         resolve: { conditions: [...conditions, 'browser'] },
+        // Found too late by Vite's own search, which then reloads the page in the middle of a test.
+        optimizeDeps: { include: libp2pInTabs },
         test: {
           name: 'chromium',
           include: [...isomorphic.map((name) => `packages/${name}/src/**/*.test.ts`), 'packages/browser/src/**/*.test.ts'],
@@ -30,6 +51,7 @@ export default defineConfig({
           browser: {
             enabled: true,
             headless: true,
+            commands: relayCommands,
             screenshotFailures: false,
             provider: playwright({
               launchOptions: {

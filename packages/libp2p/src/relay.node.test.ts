@@ -1,6 +1,6 @@
 import type { Network } from '@igor/core'
 import { networkSuite } from '@igor/core/testing'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, vi } from 'vitest'
 import { createNetwork, type NetworkOptions } from './index.ts'
 import { DEAD, seed } from './testing/helpers.ts'
 
