@@ -1,0 +1,30 @@
+import { defineConfig } from '@playwright/test'
+import { findChromium } from '../scripts/chromium.mjs'
+
+const executablePath = findChromium()
+
+export default defineConfig({
+  testMatch: '**/*.spec.ts',
+  outputDir: 'dist/results',
+  // Nodes, relays and browsers share the machine's cores: side by side they would measure each other.
+  workers: 1,
+  retries: 0,
+  timeout: 60_000,
+  reporter: 'list',
+  use: {
+    browserName: 'chromium',
+    // A machine that has only loopback gathers WebRTC candidates for a page that may use the microphone.
+    permissions: ['microphone'],
+    launchOptions: {
+      ...(executablePath === undefined ? {} : { executablePath }),
+      args: [
+        '--no-sandbox',
+        '--allow-loopback-in-peer-connection',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--no-first-run',
+      ],
+    },
+  },
+})
