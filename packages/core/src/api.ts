@@ -26,6 +26,8 @@ export interface AgentStatus {
   readonly host: string
   /** True if that is this node. */
   readonly here: boolean
+  /** True if it lives here or ever did. */
+  readonly resided: boolean
   /** True if this node holds the owner's key: it may order. */
   readonly owned: boolean
   readonly public: boolean

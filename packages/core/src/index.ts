@@ -1,4 +1,6 @@
 export * from './api.ts'
 export * from './errors.ts'
+export { type Manifest, parseManifest } from './manifest.ts'
+export { nameOf } from './names.ts'
+export { createCoreNode } from './node/node.ts'
 export * from './platform.ts'
-export { checkBatch, checkKey, checkPrefix, MAX_BATCH, MAX_BATCH_KEYS, MAX_KEY, MAX_VALUE, VITAL_PREFIX } from './store/limits.ts'

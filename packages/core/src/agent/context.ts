@@ -1,0 +1,30 @@
+/**
+ * What every part of a node is given: the platform and who the node is.
+ *
+ * @module
+ */
+import type { Sign } from '@igor/lineage'
+import type { NodeEvent } from '../api.ts'
+import type { Clock, Crypto, Network, Store } from '../platform.ts'
+
+export interface Context {
+  readonly clock: Clock
+  readonly crypto: Crypto
+  readonly store: Store
+  readonly network: Network
+  /** This node's peer id. */
+  readonly peer: string
+  /** Signs with the node's key. */
+  readonly sign: Sign
+  readonly incarnation: Uint8Array
+  /** Value of the fence row for agents that live here. */
+  readonly fence: Uint8Array
+  readonly price: bigint
+  /** Aborted when the node stops. */
+  readonly signal: AbortSignal
+  /** Tells the operator. */
+  readonly report: (event: NodeEvent) => void
+}
+
+/** Wall time in Unix milliseconds, as records carry it. */
+export const nowMs = (clock: Clock): number => Number(clock.now() / 1_000_000n)

@@ -1,0 +1,353 @@
+/**
+ * The persistent side of one agent at one store: its chain, its authority row, its state's blocks.
+ * Every change is one atomic, fenced commit; what is in memory follows only when it is durable.
+ *
+ * @module
+ */
+import {
+  applyDigests,
+  type Body,
+  type Chain,
+  type Checkpoint,
+  cborCid,
+  encodeState,
+  extendChain,
+  type Handoff,
+  isAnchor,
+  type LineageRecord,
+  type Progress,
+  type Retire,
+  type StateBlock,
+  signRecord,
+} from '@igor/lineage'
+import { INSTRUMENT_VERSION } from '@igor/sandbox'
+import type { CID } from 'multiformats/cid'
+import {
+  type ActiveOwner,
+  depart,
+  doubt,
+  encodeRow,
+  extend,
+  giveUp,
+  handOff,
+  type Row,
+  type Slot,
+  takeBack,
+} from '../authority/row.ts'
+import { IgorError } from '../errors.ts'
+import { keys } from '../keys.ts'
+import type { Expectation } from '../platform.ts'
+import type { Delta } from '../worker/protocol.ts'
+import { type BlockRefs, chunkDigests, createBlockRefs, digestAt, hexOf } from './blocks.ts'
+import { type Context, nowMs } from './context.ts'
+import { encodeHostPart, type HostPart } from './host-part.ts'
+
+/** Plain checkpoints kept behind the head: a window for peers that are a little behind. */
+const KEEP_RECORDS = 16
+
+export interface Current {
+  readonly block: StateBlock
+  readonly cid: CID
+  readonly host: HostPart
+}
+
+const nameOf = (cid: CID): string => hexOf(cid.multihash.digest)
+
+export const slotOf = (record: LineageRecord): Slot => ({ epoch: record.body.epoch, seq: record.body.seq, id: record.id })
+
+export interface Ledger {
+  readonly agent: string
+  readonly chain: Chain
+  readonly row: Row
+  /** Undefined where the agent does not live. */
+  readonly current: Current | undefined
+  /** Anchors and the last checkpoints, oldest first. */
+  readonly records: readonly LineageRecord[]
+  readonly refs: BlockRefs
+  readBlock(digest: Uint8Array): Promise<Uint8Array | undefined>
+  /** Signs and commits a checkpoint with a state. */
+  checkpoint(change: Change): Promise<LineageRecord<Checkpoint>>
+  handoff(ready: Uint8Array, orders: readonly Uint8Array[]): Promise<LineageRecord<Handoff>>
+  /** After the target's refuse: takes the agent back at the old price. */
+  takeBack(refuse: LineageRecord): Promise<void>
+  /** The target's accept was seen: drops state and blocks, keeps the history. */
+  depart(records: readonly LineageRecord[]): Promise<void>
+  /** The owner recovered the agent past this branch: this node's copy and its last records give way. */
+  supersede(theirs: { readonly chain: Chain; readonly records: readonly LineageRecord[] }): Promise<void>
+  retire(because: string, orders: readonly Uint8Array[]): Promise<void>
+  halt(why: string): Promise<void>
+}
+
+export interface Change {
+  readonly delta?: Delta
+  readonly host: HostPart
+  readonly orders: readonly Uint8Array[]
+}
+
+/** What a ledger is made of, when it was loaded or just begun. */
+export interface LedgerParts {
+  readonly chain: Chain
+  readonly row: Row
+  readonly records: readonly LineageRecord[]
+  readonly current: Current | undefined
+}
+
+/** Extra rows of a commit. */
+interface Rows {
+  readonly put?: readonly (readonly [string, Uint8Array])[]
+  readonly remove?: readonly string[]
+}
+
+export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
+  const { store, clock } = context
+  const agent = parts.chain.agent
+  let { chain, row, current } = parts
+  let records = [...parts.records]
+  const refs = createBlockRefs()
+  const ownerKey = keys.owner(agent)
+
+  const retain = (state: Current): void => {
+    refs.add(nameOf(state.cid))
+    refs.add(nameOf(state.block.host))
+    for (const digest of chunkDigests(state.block)) refs.add(digest)
+  }
+  const retainOrigin = (): void => {
+    const { manifest, init } = chain.genesis.body
+    refs.add(nameOf(manifest))
+    if (init !== null) refs.add(nameOf(init))
+  }
+  retainOrigin()
+  if (current !== undefined) retain(current)
+
+  const fence = (): Expectation[] => [
+    [ownerKey, context.fence],
+    [keys.authority(agent), encodeRow(row)],
+  ]
+
+  /** Records that fall out of the window; anchors never do. */
+  const prune = (all: LineageRecord[]): { kept: LineageRecord[]; gone: LineageRecord[] } => {
+    const plain = all.filter((record) => !isAnchor(record))
+    const gone = new Set(plain.slice(0, Math.max(0, plain.length - KEEP_RECORDS)))
+    return { kept: all.filter((record) => !gone.has(record)), gone: [...gone] }
+  }
+
+  const base = <K extends Body['kind']>(kind: K) => ({
+    kind,
+    agent,
+    seq: chain.head.body.seq + 1,
+    prev: chain.head.id,
+    anchor: chain.anchor.id,
+    epoch: chain.epoch,
+    time: Math.max(nowMs(clock), chain.head.body.time),
+  })
+
+  const write = async <B extends Body>(body: B, next: (row: Row, slot: Slot) => Row, rows: Rows): Promise<LineageRecord<B>> => {
+    const record = await signRecord(body, context.sign)
+    const nextChain = extendChain(chain, record, { trusted: true })
+    const nextRow = next(row, slotOf(record))
+    const { kept, gone } = prune([...records, record])
+    const slot = keys.record(agent, body.epoch, body.seq)
+    await store.commit({
+      put: [...(rows.put ?? []), [slot, record.bytes], [keys.authority(agent), encodeRow(nextRow)]],
+      remove: [...(rows.remove ?? []), ...gone.map((one) => keys.record(agent, one.body.epoch, one.body.seq))],
+      expect: [...fence(), [slot, undefined]],
+    })
+    chain = nextChain
+    row = nextRow
+    records = kept
+    return record
+  }
+
+  const active = (): ActiveOwner => {
+    if (row.state !== 'active-owner') throw new IgorError('NOT_AUTHORITATIVE', `${agent} is ${row.state} here`)
+    return row
+  }
+  const held = (): Current => {
+    if (current === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
+    return current
+  }
+
+  const progress = (state: CID, tick: number, orders: readonly Uint8Array[]): Progress => ({
+    journal: null,
+    state,
+    from: null,
+    tick,
+    module: chain.genesis.body.module,
+    manifest: chain.genesis.body.manifest,
+    instrument: INSTRUMENT_VERSION,
+    costTable: 0,
+    fuel: 0n,
+    cost: 0n,
+    price: chain.price,
+    budget: chain.budget,
+    orders,
+  })
+
+  /** The state after a change: the rows that write it, and how to take its counts back if that fails. */
+  const stateAfter = (change: Change): { next: Current; rows: Rows; undo: () => void } => {
+    const before = held()
+    const hostBytes = encodeHostPart(change.host)
+    const host = cborCid(hostBytes)
+    const chunks = change.delta?.chunks ?? []
+    const memory =
+      change.delta === undefined
+        ? before.block.memory
+        : applyDigests(
+            before.block.memory,
+            change.delta.memoryBytes,
+            chunks.map(([index, , digest]) => [index, digest] as const),
+          )
+    const block: StateBlock = { version: 1, memory, globals: change.delta?.globals ?? before.block.globals, host }
+    const encoded = encodeState(block)
+    const next: Current = { block, cid: encoded.cid, host: change.host }
+    const put: (readonly [string, Uint8Array])[] = [
+      [keys.block(agent, nameOf(encoded.cid)), encoded.bytes],
+      [keys.block(agent, nameOf(host)), hostBytes],
+    ]
+    const added = [nameOf(encoded.cid), nameOf(host)]
+    const dropped = [nameOf(before.cid), nameOf(before.block.host)]
+    for (const [index, bytes, digest] of chunks) {
+      const old = digestAt(before.block, index)
+      if (old !== undefined) dropped.push(hexOf(old))
+      if (bytes === null || digest === null) continue
+      const name = hexOf(digest)
+      added.push(name)
+      if (!refs.has(name)) put.push([keys.block(agent, name), bytes])
+    }
+    for (const name of added) refs.add(name)
+    for (const name of dropped) refs.release(name)
+    const undo = (): void => {
+      for (const name of dropped) refs.add(name)
+      for (const name of added) refs.release(name)
+    }
+    return { next, rows: { put, remove: refs.takeGarbage().map((name) => keys.block(agent, name)) }, undo }
+  }
+
+  const dropBlocks = async (): Promise<string[]> => store.list(keys.blocks(agent))
+
+  return {
+    agent,
+    get chain() {
+      return chain
+    },
+    get row() {
+      return row
+    },
+    get current() {
+      return current
+    },
+    get records() {
+      return records
+    },
+    refs,
+    readBlock: (digest) => store.get(keys.block(agent, hexOf(digest))),
+
+    checkpoint: async (change) => {
+      active()
+      const { next, rows, undo } = stateAfter(change)
+      const body: Checkpoint = { ...base('checkpoint'), ...progress(next.cid, change.host.tick, change.orders) }
+      try {
+        const record = await write(body, (was, slot) => extend(was as ActiveOwner, slot), rows)
+        current = next
+        return record
+      } catch (error) {
+        undo()
+        throw error
+      }
+    },
+
+    handoff: async (ready, orders) => {
+      active()
+      const { cid, host } = held()
+      const body: Handoff = { ...base('handoff'), ...progress(cid, host.tick, orders), ready }
+      return write(body, (was, slot) => handOff(was as ActiveOwner, slot), {})
+    },
+
+    takeBack: async (refuse) => {
+      if (row.state !== 'handoff-pending') throw new IgorError('NOT_AUTHORITATIVE', `${agent} is ${row.state} here`)
+      const refused = extendChain(chain, refuse)
+      const accept = await signRecord(
+        {
+          kind: 'accept',
+          agent,
+          seq: refuse.body.seq + 1,
+          prev: refuse.id,
+          anchor: refuse.id,
+          epoch: refuse.body.epoch + 1,
+          time: Math.max(nowMs(clock), chain.head.body.time),
+          incarnation: context.incarnation,
+          budget: refused.budget,
+          price: refused.price,
+        },
+        context.sign,
+      )
+      const next = extendChain(refused, accept, { trusted: true })
+      const nextRow = takeBack(row, slotOf(accept))
+      await store.commit({
+        put: [
+          [keys.record(agent, refuse.body.epoch, refuse.body.seq), refuse.bytes],
+          [keys.record(agent, accept.body.epoch, accept.body.seq), accept.bytes],
+          [keys.authority(agent), encodeRow(nextRow)],
+        ],
+        expect: fence(),
+      })
+      chain = next
+      row = nextRow
+      records = [...records, refuse, accept]
+    },
+
+    depart: async (theirs) => {
+      if (row.state === 'retired') return
+      let next = chain
+      const added: LineageRecord[] = []
+      for (const record of theirs) {
+        if (records.some((one) => one.id.equals(record.id))) continue
+        next = extendChain(next, record, { gap: true })
+        added.push(record)
+      }
+      const nextRow = depart(row)
+      const { kept, gone } = prune([...records, ...added])
+      await store.commit({
+        put: [
+          ...added.map((one) => [keys.record(agent, one.body.epoch, one.body.seq), one.bytes] as const),
+          [keys.authority(agent), encodeRow(nextRow)],
+        ],
+        remove: [...(await dropBlocks()), ...gone.map((one) => keys.record(agent, one.body.epoch, one.body.seq))],
+        expect: fence(),
+      })
+      chain = next
+      row = nextRow
+      records = kept
+      current = undefined
+    },
+
+    supersede: async (theirs) => {
+      if (row.state === 'retired') return
+      const nextRow = depart(row)
+      const keyOf = (one: LineageRecord): string => keys.record(agent, one.body.epoch, one.body.seq)
+      const kept = new Set(theirs.records.map(keyOf))
+      await store.commit({
+        put: [...theirs.records.map((one) => [keyOf(one), one.bytes] as const), [keys.authority(agent), encodeRow(nextRow)]],
+        remove: [...(await dropBlocks()), ...records.map(keyOf).filter((key) => !kept.has(key))],
+        expect: fence(),
+      })
+      chain = theirs.chain
+      row = nextRow
+      records = [...theirs.records]
+      current = undefined
+    },
+
+    retire: async (because, orders) => {
+      active()
+      const body: Retire = { ...base('retire'), because, orders }
+      await write(body, (was, slot) => giveUp(was as ActiveOwner, slot), {})
+    },
+
+    halt: async (why) => {
+      if (row.state === 'recovery-required') return
+      const next = doubt(row, why)
+      await store.commit({ put: [[keys.authority(agent), encodeRow(next)]], expect: fence() })
+      row = next
+    },
+  }
+}

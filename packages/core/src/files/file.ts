@@ -1,0 +1,194 @@
+/**
+ * An agent as a file, and back (docs/design.md, section 4: "The file is the agent, but a file is not
+ * authority").
+ *
+ * @module
+ */
+import {
+  type AgentFile,
+  type Chain,
+  chunkCid,
+  chunkEntries,
+  decodeState,
+  extendChain,
+  type LineageRecord,
+  makeReady,
+  moduleParts,
+  RECOVER_EPOCHS,
+  type Recover,
+  readCar,
+  type Sign,
+  signRecord,
+  writeCar,
+} from '@igor/lineage'
+import { CID } from 'multiformats/cid'
+import { hexOf } from '../agent/blocks.ts'
+import { type Context, nowMs } from '../agent/context.ts'
+import { decodeHostPart } from '../agent/host-part.ts'
+import type { Ledger } from '../agent/ledger.ts'
+import { decodeRow, type Row } from '../authority/row.ts'
+import { IgorError } from '../errors.ts'
+import { accept, offeredHere } from '../handoff/decide.ts'
+import { keys } from '../keys.ts'
+import { type Manifest, parseManifest } from '../manifest.ts'
+
+/** All that is needed to go on elsewhere, or to check the history: records, origin, module, state. */
+export const packFile = async (context: Context, ledger: Ledger): Promise<Uint8Array> => {
+  const { agent, chain, current } = ledger
+  if (current === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here: export it where it lives`)
+  const blocks = new Map<string, { cid: CID; bytes: Uint8Array }>()
+  const add = async (cid: CID, key: string): Promise<Uint8Array> => {
+    const bytes = await context.store.get(key)
+    if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${agent} is missing from the store`)
+    blocks.set(cid.toString(), { cid, bytes })
+    return bytes
+  }
+  const own = (cid: CID): Promise<Uint8Array> => add(cid, keys.block(agent, hexOf(cid.multihash.digest)))
+  const { module, manifest, init } = chain.genesis.body
+  for (const part of moduleParts(module, await add(module, keys.module(module.toString()))))
+    await add(part, keys.module(part.toString()))
+  await own(manifest)
+  if (init !== null) await own(init)
+  await own(current.cid)
+  await own(current.block.host)
+  for (const [, digest] of chunkEntries(current.block)) await own(chunkCid(digest))
+  return writeCar({ records: ledger.records, blocks: blocks.values() })
+}
+
+/** What an import puts in place. */
+export interface Imported {
+  readonly ledger: Ledger
+  readonly manifest: Manifest
+  readonly init: Uint8Array
+  /** The last host by the file. */
+  readonly from: string
+}
+
+export interface ImportPlan {
+  /** Signs with the agent's key, where this node (or the caller) holds it. */
+  readonly signer: (chain: Chain) => Sign | undefined
+  readonly force: boolean
+  /** Policy of this node. Throws when it does not take the agent. */
+  readonly admit: (manifest: Manifest) => void
+}
+
+/**
+ * @throws IgorError BAD_FILE | AGENT_EXISTS | NOT_OWNER | NOT_AUTHORITATIVE | HANDOFF_REJECTED; nothing is changed then
+ */
+export const importFile = async (context: Context, bytes: Uint8Array, plan: ImportPlan): Promise<Imported> => {
+  const file = await readFile(context, bytes)
+  const { agent } = file.chain
+  const rowBytes = await context.store.get(keys.authority(agent))
+  const row = rowBytes === undefined ? undefined : decodeRow(rowBytes)
+  if (row !== undefined && row.state !== 'retired' && row.state !== 'recovery-required') {
+    throw new IgorError('AGENT_EXISTS', `${agent} is here already (${row.state}): nothing to import`)
+  }
+  const block = (cid: CID): Uint8Array => {
+    const found = file.blocks.get(cid.toString())
+    if (found === undefined) throw new IgorError('BAD_FILE', `the file lacks block ${cid}`)
+    return found
+  }
+  const manifest = parseManifest(block(file.chain.genesis.body.manifest))
+  plan.admit(manifest)
+  const { chain, records } = await entitle(context, file, row, plan)
+  const cid = chain.state?.body.state
+  if (cid == null) throw new IgorError('BAD_FILE', 'the file has no state to go on from')
+  const state = decodeState(block(cid))
+  const host = decodeHostPart(block(state.host))
+  const { init } = chain.genesis.body
+  const { ledger } = await accept(context, {
+    chain,
+    records,
+    current: { block: state, cid, host },
+    rows: rowsOf(agent, file),
+    row,
+  })
+  return { ledger, manifest, init: init === null ? new Uint8Array() : block(init), from: hostBefore(file.chain) }
+}
+
+const readFile = async (context: Context, bytes: Uint8Array): Promise<AgentFile> => {
+  try {
+    return await readCar(bytes, { sha256: (inputs) => context.crypto.sha256(inputs) })
+  } catch (cause) {
+    throw new IgorError('BAD_FILE', cause instanceof Error ? cause.message : 'the file cannot be read', { cause })
+  }
+}
+
+const hostBefore = (chain: Chain): string => chain.authority.by
+
+/** The chain that names this node: the file's own handoff, or a recovery by the owner. */
+const entitle = async (
+  context: Context,
+  file: AgentFile,
+  row: Row | undefined,
+  plan: ImportPlan,
+): Promise<{ chain: Chain; records: readonly LineageRecord[] }> => {
+  const { chain, records } = file
+  const { agent, authority } = chain
+  const offered = offeredHere(context, chain)
+  if (offered !== undefined && authority.status === 'offered') {
+    if (nowMs(context.clock) > authority.ready.expiry) {
+      throw new IgorError(
+        'HANDOFF_FAILED',
+        `this file was good until ${new Date(authority.ready.expiry).toISOString()}: its source takes the agent back when it asks`,
+      )
+    }
+    return { chain, records }
+  }
+  const sign = plan.signer(chain)
+  if (sign === undefined) {
+    const whose = authority.status === 'offered' ? `it was made for ${authority.ready.to}` : 'it is a copy'
+    throw new IgorError(
+      'NOT_OWNER',
+      `${whose}: only the owner of ${agent} can go on from it here. Give the owner's key with --key.`,
+    )
+  }
+  const released = authority.status === 'retired'
+  if (!released && !plan.force) {
+    throw new IgorError(
+      'NOT_AUTHORITATIVE',
+      `${authority.by} may still run ${agent}. If you are sure that it is gone for good, import with --force: from there one life rests on your word.`,
+    )
+  }
+  const ready = await makeReady(
+    {
+      agent,
+      handoff: context.crypto.random(16),
+      to: context.peer,
+      incarnation: context.incarnation,
+      price: context.price,
+      nonce: context.crypto.random(32),
+      expiry: nowMs(context.clock) + 60_000,
+    },
+    context.sign,
+  )
+  const recover = await signRecord<Recover>(
+    {
+      kind: 'recover',
+      agent,
+      seq: chain.head.body.seq + 1,
+      prev: chain.head.id,
+      anchor: chain.anchor.id,
+      epoch: chain.epoch + RECOVER_EPOCHS,
+      time: Math.max(nowMs(context.clock), chain.head.body.time),
+      ready: ready.bytes,
+      because: released ? 'it was given up' : 'its owner says that its last holder is gone',
+      asserts: released ? null : 'holder-gone',
+    },
+    sign,
+  )
+  if (row !== undefined && row.slot.epoch >= recover.body.epoch) {
+    throw new IgorError('NOT_AUTHORITATIVE', `this node knows a later history of ${agent} than this file holds`)
+  }
+  return { chain: extendChain(chain, recover), records: [...records, recover] }
+}
+
+const rowsOf = (agent: string, file: AgentFile): (readonly [string, Uint8Array])[] => {
+  const { module } = file.chain.genesis.body
+  const root = file.blocks.get(module.toString())
+  const modules = new Set([module, ...(root === undefined ? [] : moduleParts(module, root))].map(String))
+  return [...file.blocks].map(([name, bytes]) => {
+    const key = modules.has(name) ? keys.module(name) : keys.block(agent, hexOf(CID.parse(name).multihash.digest))
+    return [key, bytes] as const
+  })
+}

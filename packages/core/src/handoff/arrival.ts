@@ -1,0 +1,166 @@
+/**
+ * Copying an agent in: history verified, blocks pulled and hashed, the module compiled and the memory
+ * placed in a worker, while the agent still ticks at its source.
+ *
+ * @module
+ */
+import {
+  type Chain,
+  chunkCid,
+  chunkEntries,
+  decodeState,
+  extendChain,
+  type LineageRecord,
+  MAX_MODULE_BYTES,
+  moduleParts,
+  type StateBlock,
+  startChain,
+} from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
+import { hexOf } from '../agent/blocks.ts'
+import type { Context } from '../agent/context.ts'
+import { decodeHostPart, type HostPart } from '../agent/host-part.ts'
+import { hasModule, readModule } from '../agent/modules.ts'
+import { IgorError } from '../errors.ts'
+import type { Executor, Placed } from '../execution/executor.ts'
+import { keys } from '../keys.ts'
+import { granted, type Manifest, parseManifest } from '../manifest.ts'
+import { MAX_RECORDS, type Puller } from '../protocols/blocks.ts'
+
+/** Signatures checked before others get the thread again: each takes 1 to 2.5 ms. */
+const VERIFY_AT_ONCE = 8
+
+/** Verifies a history without holding the thread for longer than a few signatures. */
+export const verifyGently = async (context: Context, records: readonly LineageRecord[]): Promise<Chain> => {
+  if (records.length > MAX_RECORDS) throw new IgorError('BAD_FILE', `a history of more than ${MAX_RECORDS} records is not taken`)
+  let chain: Chain | undefined
+  for (const [i, record] of records.entries()) {
+    chain = chain === undefined ? startChain(record) : extendChain(chain, record, { gap: true })
+    if (i % VERIFY_AT_ONCE === VERIFY_AT_ONCE - 1) await context.clock.sleep(0, context.signal)
+  }
+  if (chain === undefined) throw new IgorError('BAD_FILE', 'a history without records')
+  return chain
+}
+
+/** What has been copied so far. */
+export interface Copy {
+  readonly chain: Chain
+  readonly records: readonly LineageRecord[]
+  readonly manifest: Manifest
+  readonly init: Uint8Array
+  readonly state: { readonly cid: CID; readonly block: StateBlock; readonly host: HostPart }
+  /** Digests (hex) of the chunks that are in the store. */
+  readonly chunks: Set<string>
+}
+
+/** Blocks go to the store as they come: nothing of an agent has to fit in memory twice. */
+const keep = async (context: Context, agent: string, cid: CID, bytes: Uint8Array): Promise<void> =>
+  context.store.commit({ put: [[keys.block(agent, hexOf(cid.multihash.digest)), bytes]], durable: false })
+
+export const pullManifest = async (context: Context, puller: Puller, chain: Chain): Promise<Manifest> => {
+  const { manifest: cid } = chain.genesis.body
+  let bytes: Uint8Array | undefined
+  await puller.blocks(chain.agent, [cid], async (_, block) => {
+    bytes = block
+    await keep(context, chain.agent, cid, block)
+  })
+  if (bytes === undefined) throw new IgorError('HANDOFF_FAILED', `the manifest of ${chain.agent} did not come`)
+  return parseManifest(bytes)
+}
+
+/** Pulls the module unless it is known, in parts of at most 1 MiB. */
+const pullModule = async (context: Context, puller: Puller, agent: string, cid: CID): Promise<void> => {
+  const { store } = context
+  if (await hasModule(store, cid)) return
+  let size = 0
+  const write = async (one: CID, bytes: Uint8Array): Promise<void> => {
+    size += bytes.length
+    if (size > MAX_MODULE_BYTES)
+      throw new IgorError('BAD_MODULE', `the module of ${agent} is larger than ${MAX_MODULE_BYTES} bytes`)
+    await store.commit({ put: [[keys.module(one.toString()), bytes]], durable: false })
+  }
+  let parts: readonly CID[] = []
+  await puller.blocks(agent, [cid], async (_, bytes) => {
+    parts = moduleParts(cid, bytes)
+    await write(cid, bytes)
+  })
+  if (parts.length > 0) await puller.blocks(agent, parts, write)
+}
+
+/** Pulls what `before` did not bring: called again while the agent ticks on, it copies the difference. */
+export const pullState = async (
+  context: Context,
+  puller: Puller,
+  origin: { readonly chain: Chain; readonly records: readonly LineageRecord[]; readonly manifest: Manifest },
+  before?: Copy,
+): Promise<Copy> => {
+  const { chain, manifest } = origin
+  const { agent } = chain
+  const cid = chain.state?.body.state
+  if (cid == null) throw new IgorError('HANDOFF_FAILED', `${agent} has no state to go on from`)
+  const one = async (name: CID): Promise<Uint8Array> => {
+    let got: Uint8Array | undefined
+    await puller.blocks(agent, [name], async (_, bytes) => {
+      got = bytes
+      await keep(context, agent, name, bytes)
+    })
+    if (got === undefined) throw new IgorError('HANDOFF_FAILED', `a block of ${agent} did not come`)
+    return got
+  }
+  const { module, init } = chain.genesis.body
+  await pullModule(context, puller, agent, module)
+  const initBytes = before?.init ?? (init === null ? new Uint8Array() : await one(init))
+  const block = decodeState(await one(cid))
+  checkSize(agent, manifest, block)
+  const host = decodeHostPart(await one(block.host))
+  const chunks = before?.chunks ?? new Set<string>()
+  const want = new Map<string, CID>()
+  for (const [, digest] of chunkEntries(block)) {
+    const name = hexOf(digest)
+    if (!chunks.has(name)) want.set(name, chunkCid(digest))
+  }
+  await puller.blocks(agent, [...want.values()], async (chunk, bytes) => {
+    await keep(context, agent, chunk, bytes)
+    chunks.add(hexOf(chunk.multihash.digest))
+  })
+  return { ...origin, init: initBytes, state: { cid, block, host }, chunks }
+}
+
+export const checkSize = (agent: string, manifest: Manifest, block: StateBlock): void => {
+  if (block.memory.bytes > manifest.limits.maxMemoryBytes) {
+    throw new IgorError(
+      'HANDOFF_REJECTED',
+      `${agent} has ${block.memory.bytes} bytes of memory, its manifest allows ${manifest.limits.maxMemoryBytes}`,
+    )
+  }
+}
+
+/** Puts a copied state into a worker: what follows on commit is a patch and a tick. */
+export const placeCopy = async (context: Context, executor: Executor, copy: Copy): Promise<Placed> => {
+  const { manifest, chain, state } = copy
+  const module = chain.genesis.body.module.toString()
+  const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
+  await executor.load(module, () => readModule(context.store, chain.genesis.body.module), limits)
+  const chunks: (readonly [number, Uint8Array])[] = []
+  for (const [index, digest] of chunkEntries(state.block)) chunks.push([index, await readChunk(context, chain.agent, digest)])
+  const { placed } = await executor.place({
+    module,
+    ...limits,
+    init: copy.init,
+    tickMs: manifest.limits.maxTickMs,
+    image: { chunks, memoryBytes: state.block.memory.bytes, globals: state.block.globals, kv: state.host.kv },
+  })
+  return placed
+}
+
+export const readChunk = async (context: Context, agent: string, digest: Uint8Array): Promise<Uint8Array> => {
+  const bytes = await context.store.get(keys.block(agent, hexOf(digest)))
+  if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a chunk of ${agent} is missing from the store`)
+  return bytes
+}
+
+/** Takes back what a copy wrote, when the agent does not come after all. */
+export const dropCopy = async (context: Context, agent: string): Promise<void> => {
+  const remove = await context.store.list(keys.blocks(agent))
+  if (remove.length > 0) await context.store.commit({ remove, durable: false })
+}

@@ -1,0 +1,150 @@
+/**
+ * The target's decision on a handoff: accept or refuse, one of them, in one slot, durable before it
+ * is sent (docs/design.md, section 7).
+ *
+ * @module
+ */
+import {
+  type Accept,
+  type Chain,
+  decodeRecord,
+  extendChain,
+  type Handoff,
+  type LineageRecord,
+  type Recover,
+  type Refuse,
+  readReady,
+  signRecord,
+} from '@igor/lineage'
+import { hexOf } from '../agent/blocks.ts'
+import { type Context, nowMs } from '../agent/context.ts'
+import { type Current, type Ledger, openLedger, slotOf } from '../agent/ledger.ts'
+import { encodeRow, type Row, take } from '../authority/row.ts'
+import { IgorError } from '../errors.ts'
+import { keys } from '../keys.ts'
+
+/** What an accept needs: everything but the accept itself. */
+export interface Arrival {
+  /** Verified, up to and with the handoff (or recover). */
+  readonly chain: Chain
+  /** Anchors and window of that chain, oldest first. */
+  readonly records: readonly LineageRecord[]
+  readonly current: Current
+  /** Blocks not in the store yet. */
+  readonly rows: readonly (readonly [key: string, bytes: Uint8Array])[]
+  /** The authority row that was read when the arrival began; it must not have changed since. */
+  readonly row: Row | undefined
+}
+
+/** Writes the accept and everything it needs, in one commit. @throws ConflictError when the row changed meanwhile */
+export const accept = async (context: Context, arrival: Arrival): Promise<{ ledger: Ledger; record: LineageRecord<Accept> }> => {
+  const { chain, records, row } = arrival
+  const { authority } = chain
+  if (authority.status !== 'offered') throw new IgorError('NOT_AUTHORITATIVE', `${chain.agent} was not offered to anyone`)
+  if (row !== undefined && row.state !== 'retired' && row.state !== 'recovery-required') {
+    throw new IgorError('AGENT_EXISTS', `${chain.agent} is ${row.state} here already`)
+  }
+  const body: Accept = {
+    kind: 'accept',
+    agent: chain.agent,
+    seq: chain.head.body.seq + 1,
+    prev: chain.head.id,
+    anchor: chain.head.id,
+    epoch: authority.recover ? chain.head.body.epoch : chain.head.body.epoch + 1,
+    time: Math.max(nowMs(context.clock), chain.head.body.time),
+    incarnation: context.incarnation,
+    budget: chain.budget,
+    price: authority.ready.price,
+  }
+  const record = await signRecord(body, context.sign)
+  const next = extendChain(chain, record, { trusted: true })
+  const nextRow = take(row, slotOf(record))
+  const all = [...records, record]
+  const ownerKey = keys.owner(chain.agent)
+  await context.store.commit({
+    put: [
+      ...arrival.rows,
+      ...all.map((one) => [keys.record(chain.agent, one.body.epoch, one.body.seq), one.bytes] as const),
+      [ownerKey, context.fence],
+      [keys.authority(chain.agent), encodeRow(nextRow)],
+    ],
+    expect: [
+      [keys.authority(chain.agent), row === undefined ? undefined : encodeRow(row)],
+      [keys.refusal(chain.agent, record.body.epoch, record.body.seq), undefined],
+    ],
+  })
+  return { ledger: openLedger(context, { chain: next, row: nextRow, records: all, current: arrival.current }), record }
+}
+
+/** Codes that a refuse record may carry. */
+export type RefusalCode = 'expired' | 'interrupted' | 'invalid' | 'room' | 'failed'
+
+/**
+ * Writes the refuse: this node does not and never will hold that epoch. Nothing but the handoff
+ * record itself is needed.
+ */
+export const refuse = async (
+  context: Context,
+  handoff: LineageRecord<Handoff>,
+  row: Row | undefined,
+  code: RefusalCode,
+  reason: string,
+): Promise<LineageRecord<Refuse>> => {
+  const { body } = handoff
+  if (row !== undefined && row.state !== 'retired' && row.state !== 'recovery-required') {
+    throw new IgorError('AGENT_EXISTS', `${body.agent} is ${row.state} here`)
+  }
+  const record = await signRecord<Refuse>(
+    {
+      kind: 'refuse',
+      agent: body.agent,
+      seq: body.seq + 1,
+      prev: handoff.id,
+      anchor: handoff.id,
+      epoch: body.epoch + 1,
+      time: Math.max(nowMs(context.clock), body.time),
+      code,
+      reason: reason.slice(0, 256),
+    },
+    context.sign,
+  )
+  await context.store.commit({
+    put: [[keys.refusal(body.agent, record.body.epoch, record.body.seq), record.bytes]],
+    expect: [
+      [keys.authority(body.agent), row === undefined ? undefined : encodeRow(row)],
+      [keys.refusal(body.agent, record.body.epoch, record.body.seq), undefined],
+      [keys.record(body.agent, record.body.epoch, record.body.seq), undefined],
+    ],
+  })
+  return record
+}
+
+/**
+ * The decision that this store already made on a handoff.
+ *
+ * @throws IgorError HANDOFF_FAILED when the slot was used to decide on another handoff: its signer wrote two
+ */
+export const decisionOn = async (context: Context, handoff: LineageRecord<Handoff>): Promise<LineageRecord | undefined> => {
+  const { agent, epoch, seq } = handoff.body
+  const bytes =
+    (await context.store.get(keys.refusal(agent, epoch + 1, seq + 1))) ??
+    (await context.store.get(keys.record(agent, epoch + 1, seq + 1)))
+  if (bytes === undefined) return undefined
+  const record = decodeRecord(bytes)
+  if (record.body.prev?.equals(handoff.id) !== true) {
+    throw new IgorError(
+      'HANDOFF_FAILED',
+      `this node decided on another handoff of ${agent} in epoch ${epoch}: its source wrote two histories`,
+    )
+  }
+  return record
+}
+
+/** The handoff or recover that a chain ends in, if it names this node's store. */
+export const offeredHere = (context: Context, chain: Chain): LineageRecord<Handoff | Recover> | undefined => {
+  const { head, authority } = chain
+  if (authority.status !== 'offered' || (head.body.kind !== 'handoff' && head.body.kind !== 'recover')) return undefined
+  const { ready } = readReady(head.body.ready)
+  const mine = ready.to === context.peer && hexOf(ready.incarnation) === hexOf(context.incarnation)
+  return mine ? (head as LineageRecord<Handoff | Recover>) : undefined
+}

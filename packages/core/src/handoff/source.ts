@@ -1,0 +1,268 @@
+/**
+ * The source's side of a handoff: offer, serve while ticking, stop at a boundary, commit, and ask
+ * until the decision is seen (docs/design.md, section 7).
+ *
+ * @module
+ */
+import {
+  changedChunks,
+  decodeRecord,
+  decodeState,
+  type Handoff,
+  type LineageRecord,
+  readReady,
+  type StateBlock,
+} from '@igor/lineage'
+import { hexOf } from '../agent/blocks.ts'
+import type { Context } from '../agent/context.ts'
+import type { Hosted } from '../agent/hosted.ts'
+import type { Ledger } from '../agent/ledger.ts'
+import type { Move, MovePhase } from '../api.ts'
+import { IgorError } from '../errors.ts'
+import type { Channel } from '../platform.ts'
+import { type Fields, hear, hearAnswer, say, violation } from '../protocols/wire.ts'
+import { checkMigration } from './policy.ts'
+
+export const HANDOFF_PROTOCOL = '/igor/handoff/1.0.0'
+export const ID_BYTES = 16
+
+/** A target that copies 64 MiB over a slow line needs minutes; one that is silent this long is gone. */
+const COPY_MS = 5 * 60_000
+/** After the commit the target has only the tail to verify. */
+const DONE_MS = 20_000
+/** Chunks that may still differ when the agent stops: 1 MiB crosses any direct line in well under a second. */
+const MAX_TAIL_CHUNKS = 256
+/** Copying again while it ticks stops paying when an agent rewrites its memory each tick. */
+const MAX_ROUNDS = 4
+/** Bytes of chunks in one frame of the tail. */
+const FRAME_BYTES = 512 * 1024
+
+/** An agent on its way out: who may pull its blocks, and how far they are. */
+export interface Outgoing {
+  readonly agent: string
+  readonly peer: string
+  onserved(bytes: number): void
+}
+
+export interface MoveOut {
+  readonly hosted: Hosted
+  /** Peer id or multiaddr. */
+  readonly target: string
+  /** The orders that asked for it, signed. */
+  readonly orders: readonly Uint8Array[]
+  readonly outgoing: Map<string, Outgoing>
+  readonly onprogress: (phase: MovePhase, done: number, total: number) => void
+  /** The handoff record is durable: the agent does not tick here any more. */
+  readonly onstopped: () => void
+  /** The target's decision, verified by the ledger when it is applied. */
+  readonly settle: (decision: LineageRecord) => Promise<void>
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Moves an agent. Until its handoff record is written a failure changes nothing; after that the
+ * agent stands still here until the target's decision is known.
+ *
+ * @throws IgorError HANDOFF_REJECTED | HANDOFF_REFUSED | HANDOFF_FAILED | HANDOFF_PENDING | PEER_UNREACHABLE
+ */
+export const moveOut = async (context: Context, options: MoveOut): Promise<Move> => {
+  const { hosted, outgoing, onprogress, signal } = options
+  const { ledger } = hosted
+  const { agent } = ledger
+  if (outgoing.has(agent)) throw new IgorError('HANDOFF_PENDING', `${agent} is moving already: wait until it has arrived`)
+  if (!hosted.manifest.migration.enabled) checkMigration('', 0n, hosted.manifest)
+  onprogress('offer', 0, 1)
+  const channel = await context.network.open(options.target, HANDOFF_PROTOCOL, { direct: true, ...(signal ? { signal } : {}) })
+  const { peer } = channel
+  const total = ledger.current?.block.memory.bytes ?? 0
+  let served = 0
+  const unpin = ledger.refs.pin()
+  outgoing.set(agent, {
+    agent,
+    peer,
+    onserved: (bytes) => {
+      served += bytes
+      onprogress('copy', Math.min(served, total), total)
+    },
+  })
+  try {
+    if (peer === context.peer) throw new IgorError('BAD_REQUEST', `${agent} lives at ${peer} already`)
+    const ready = await offer(context, channel, ledger, hosted, signal)
+    const tail = await precopy(context, channel, ledger, signal)
+    onprogress('stop', 0, 1)
+    const stopped = await hosted.atBoundary(async () => {
+      const block = ledger.current?.block
+      if (block === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`)
+      const record = await ledger.handoff(ready, options.orders)
+      return { record, changes: changedChunks(tail, block), at: hosted.lastTickEnd, block }
+    })
+    options.onstopped()
+    onprogress('commit', 0, 1)
+    const decision = await commit(context, channel, ledger, stopped).catch((cause) => {
+      throw new IgorError('HANDOFF_PENDING', `${peer} has not answered since ${agent} left for it: this node keeps asking`, {
+        cause,
+      })
+    })
+    const downtimeMs = context.clock.elapsed() - stopped.at
+    await options.settle(decision)
+    if (decision.body.kind === 'refuse') {
+      throw new IgorError('HANDOFF_REFUSED', `${peer} refused ${agent}: ${decision.body.reason}. It goes on here.`)
+    }
+    onprogress('commit', 1, 1)
+    return { agent, from: context.peer, to: peer, tick: stopped.record.body.tick, downtimeMs }
+  } catch (error) {
+    channel.abort(error instanceof Error ? error : new Error(String(error)))
+    throw error
+  } finally {
+    outgoing.delete(agent)
+    unpin()
+    await channel.close().catch(() => {})
+  }
+}
+
+const offer = async (
+  context: Context,
+  channel: Channel,
+  ledger: Ledger,
+  hosted: Hosted,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> => {
+  const { manifest } = hosted
+  await say(
+    channel,
+    {
+      type: 'offer',
+      id: context.crypto.random(ID_BYTES),
+      agent: ledger.agent,
+      head: ledger.chain.head.bytes,
+      memory: ledger.current?.block.memory.bytes ?? 0,
+      replayFuel: 0,
+      ...(manifest.migration.maxPricePerSecond === null ? {} : { priceCap: manifest.migration.maxPricePerSecond }),
+    },
+    signal,
+  )
+  const answer = await hearAnswer(channel, { clock: context.clock, ...(signal ? { signal } : {}) })
+  if (answer.type === 'reject')
+    throw new IgorError('HANDOFF_REJECTED', `${channel.peer} does not take ${ledger.agent}: ${answer.text('reason', 1024)}`)
+  if (answer.type !== 'ready') throw violation(channel.peer, `${answer.type} instead of ready`)
+  const bytes = answer.bytes('ready', 1024)
+  const { ready } = readReady(bytes)
+  if (ready.to !== channel.peer) throw violation(channel.peer, 'its ready is signed by somebody else')
+  if (ready.agent !== ledger.agent) throw violation(channel.peer, 'its ready is for another agent')
+  checkMigration(ready.to, ready.price, manifest)
+  return bytes
+}
+
+/** The state that the target has when little enough is left. */
+const precopy = async (
+  context: Context,
+  channel: Channel,
+  ledger: Ledger,
+  signal: AbortSignal | undefined,
+): Promise<StateBlock> => {
+  for (let round = 1; ; round++) {
+    const prepared = await hearAnswer(channel, { clock: context.clock, ms: COPY_MS, ...(signal ? { signal } : {}) })
+    if (prepared.type === 'reject')
+      throw new IgorError('HANDOFF_REJECTED', `${channel.peer} does not take ${ledger.agent}: ${prepared.text('reason', 1024)}`)
+    if (prepared.type !== 'prepared') throw violation(channel.peer, `${prepared.type} instead of prepared`)
+    const bytes = await ledger.readBlock(prepared.cid('state').multihash.digest)
+    if (bytes === undefined) throw violation(channel.peer, 'it prepared a state that was not offered')
+    const block = decodeState(bytes)
+    const now = ledger.current?.block
+    if (now === undefined || round >= MAX_ROUNDS || changedChunks(block, now).length <= MAX_TAIL_CHUNKS) return block
+    await say(channel, { type: 'refresh' }, signal)
+  }
+}
+
+interface Stopped {
+  readonly record: LineageRecord<Handoff>
+  readonly changes: readonly (readonly [index: number, digest: Uint8Array | null])[]
+  readonly block: StateBlock
+  /** `elapsed` at the end of the last tick. */
+  readonly at: number
+}
+
+const commit = async (context: Context, channel: Channel, ledger: Ledger, stopped: Stopped): Promise<LineageRecord> => {
+  const { record, block } = stopped
+  const need = async (digest: Uint8Array): Promise<Uint8Array> => {
+    const bytes = await ledger.readBlock(digest)
+    if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${ledger.agent} is missing from the store`)
+    return bytes
+  }
+  if (record.body.state === null) throw new IgorError('HOST_FAULT', 'a handoff record always has a state')
+  const changed = stopped.changes.filter(([, digest]) => digest !== null)
+  await say(channel, {
+    type: 'commit',
+    record: record.bytes,
+    state: await need(record.body.state.multihash.digest),
+    host: await need(block.host.multihash.digest),
+    chunks: changed.length,
+    elapsedUs: Math.round((context.clock.elapsed() - stopped.at) * 1000),
+  })
+  let batch: Uint8Array[] = []
+  for (const [i, [, digest]] of changed.entries()) {
+    if (digest !== null) batch.push(await need(digest))
+    if (batch.length * 4096 >= FRAME_BYTES || i === changed.length - 1) {
+      await say(channel, { type: 'chunks', chunks: batch })
+      batch = []
+    }
+  }
+  return readDecision(channel, record, await hearAnswer(channel, { clock: context.clock, ms: DONE_MS }))
+}
+
+const readDecision = (channel: Channel, handoff: LineageRecord, answer: Fields): LineageRecord => {
+  if (answer.type !== 'done') throw violation(channel.peer, `${answer.type} instead of done`)
+  const decision = decodeRecord(answer.bytes('record', 24 * 1024))
+  const decides = decision.body.kind === 'accept' || decision.body.kind === 'refuse'
+  if (!decides || decision.body.prev?.equals(handoff.id) !== true)
+    throw violation(channel.peer, 'its decision is on something else')
+  return decision
+}
+
+/** First wait before asking again; doubled up to the longest. */
+const ASK_MS = 500
+const MAX_ASK_MS = 30_000
+
+/** Asks the target what it decided, for as long as it takes; resolves when it was settled or the node stops. */
+export const askUntilDecided = async (
+  context: Context,
+  ledger: Ledger,
+  settle: (decision: LineageRecord) => Promise<void>,
+  ended: AbortSignal,
+): Promise<void> => {
+  for (let wait = ASK_MS; ledger.row.state === 'handoff-pending' && !ended.aborted; wait = Math.min(wait * 2, MAX_ASK_MS)) {
+    const { head, authority } = ledger.chain
+    if (head.body.kind !== 'handoff' || authority.status !== 'offered') return
+    const { to } = authority.ready
+    try {
+      const channel = await context.network.open(to, HANDOFF_PROTOCOL, { signal: ended })
+      try {
+        await say(channel, { type: 'status', record: head.bytes }, ended)
+        const answer = await hear(channel, { clock: context.clock, signal: ended })
+        if (answer?.type === 'unknown') {
+          context.report({
+            level: 'warn',
+            code: 'HANDOFF_PENDING',
+            agent: ledger.agent,
+            peer: to,
+            message: `${to} lost its store (incarnation ${hexOf(answer.bytes('incarnation', ID_BYTES))}): whether it took the agent is unknown, only its owner can recover it`,
+          })
+        } else if (answer !== undefined && answer.type !== 'undecided') {
+          await settle(readDecision(channel, head, answer))
+          return
+        }
+      } finally {
+        await channel.close().catch(() => {})
+      }
+    } catch (error) {
+      context.report({
+        level: 'info',
+        code: 'HANDOFF_PENDING',
+        agent: ledger.agent,
+        peer: to,
+        message: `waiting for ${to} to say whether it took the agent: ${error instanceof Error ? error.message : String(error)}`,
+      })
+    }
+    await context.clock.sleep(wait, ended).catch(() => {})
+  }
+}

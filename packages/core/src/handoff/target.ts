@@ -1,0 +1,395 @@
+/**
+ * The target's side of a handoff: admission in the design's order, each step capped before the next;
+ * copy; decide (docs/design.md, section 7).
+ *
+ * @module
+ */
+import {
+  cborCid,
+  changedChunks,
+  chunkEntries,
+  decodeRecord,
+  decodeState,
+  extendChain,
+  type Handoff,
+  keyOfDid,
+  keyOfPeerId,
+  LINEAGE_DOMAIN,
+  type LineageRecord,
+  makeReady,
+  readReady,
+  verifySigned,
+} from '@igor/lineage'
+import { hexOf } from '../agent/blocks.ts'
+import { type Context, nowMs } from '../agent/context.ts'
+import { decodeHostPart } from '../agent/host-part.ts'
+import type { Current, Ledger } from '../agent/ledger.ts'
+import { hasModule } from '../agent/modules.ts'
+import { createSerial, type Serial } from '../agent/serial.ts'
+import { decodeRow, type Row } from '../authority/row.ts'
+import { IgorError } from '../errors.ts'
+import type { Executor, Placed } from '../execution/executor.ts'
+import { keys } from '../keys.ts'
+import type { Manifest } from '../manifest.ts'
+import type { Channel } from '../platform.ts'
+import { MAX_FRAME } from '../platform.ts'
+import { pullFrom } from '../protocols/blocks.ts'
+import { type Fields, hear, say, sayError, violation } from '../protocols/wire.ts'
+import { type Copy, checkSize, dropCopy, placeCopy, pullManifest, pullState, readChunk, verifyGently } from './arrival.ts'
+import { accept, decisionOn, type RefusalCode, refuse } from './decide.ts'
+import { checkGuest, checkHouse, checkSource, type House } from './policy.ts'
+import { ID_BYTES } from './source.ts'
+
+/** An offer carries one record and sizes. */
+const MAX_OFFER = 4096
+/** Moves that one peer may have under way here. */
+const MAX_PER_PEER = 4
+/** Moves under way here: each may hold a worker's copy of an agent. */
+const MAX_ARRIVALS = 16
+/** How long a ready stands: pre-copy of 64 MiB over a slow line fits. */
+const READY_MS = 10 * 60_000
+/** The source may tick on this long between pre-copy and commit. */
+const COMMIT_MS = 60_000
+const MAX_MEMORY = 64 * 1024 * 1024
+
+export interface Inbound {
+  readonly context: Context
+  readonly executor: Executor
+  /** Policy and room now, the arrivals included. */
+  house(): House
+  /** What is known here of an agent; a pending handoff of it may end by what the peer shows. */
+  ledger(agent: string): Ledger | undefined
+  /** A peer shows a verified history of an agent that is known here. Throws when it conflicts. */
+  reconcile(ledger: Ledger, theirs: { chain: Copy['chain']; records: readonly LineageRecord[] }): Promise<void>
+  /** A ready for a file that this peer makes; throws when it would not be taken. */
+  readyForFile(peer: string): Promise<Uint8Array>
+  /** The accept is durable: the agent lives here. `since` is `elapsed` at the end of its last tick, as well as both clocks tell. */
+  arrived(arrival: { ledger: Ledger; manifest: Manifest; init: Uint8Array; placed: Placed; from: string; since: number }): void
+}
+
+export interface Arrivals {
+  readonly count: number
+  handle(channel: Channel): Promise<void>
+}
+
+/** How many moves are on their way in, by peer. */
+export const createArrivals = (inbound: Inbound): Arrivals => {
+  const { context } = inbound
+  const byPeer = new Map<string, number>()
+  const agents = new Set<string>()
+  const serials = new Map<string, Serial>()
+  const serialOf = (agent: string): Serial => {
+    const serial = serials.get(agent) ?? createSerial()
+    serials.set(agent, serial)
+    return serial
+  }
+
+  const admitPeer = (peer: string): (() => void) => {
+    const open = byPeer.get(peer) ?? 0
+    if (open >= MAX_PER_PEER) throw new IgorError('QUOTA', `${open} moves from that peer are under way already`)
+    byPeer.set(peer, open + 1)
+    return () => {
+      const left = (byPeer.get(peer) ?? 1) - 1
+      if (left === 0) byPeer.delete(peer)
+      else byPeer.set(peer, left)
+    }
+  }
+
+  const offer = async (channel: Channel, fields: Fields): Promise<void> => {
+    let leave = (): void => {}
+    let agent: string | undefined
+    try {
+      leave = admitPeer(channel.peer)
+      agent = fields.text('agent', 128)
+      if (agents.size >= MAX_ARRIVALS) throw new IgorError('QUOTA', `${agents.size} moves to this node are under way already`)
+      if (agents.has(agent)) throw new IgorError('HANDOFF_PENDING', `${agent} is on its way to this node already`)
+      agents.add(agent)
+    } catch (error) {
+      leave()
+      return reject(channel, error)
+    }
+    try {
+      await arrive(inbound, serialOf(agent), channel, agent, fields)
+    } finally {
+      agents.delete(agent)
+      serials.delete(agent)
+      leave()
+    }
+  }
+
+  return {
+    get count() {
+      return agents.size
+    },
+    handle: async (channel) => {
+      const first = await hear(channel, { clock: context.clock, signal: context.signal, max: 32 * 1024 })
+      if (first === undefined) return
+      if (first.type === 'offer') await offer(channel, first)
+      else if (first.type === 'status') await status(inbound, serialOf, channel, first)
+      else if (first.type === 'ready?') await readyForFile(inbound, channel)
+      else throw violation(channel.peer, `${first.type} instead of offer or status`)
+    },
+  }
+}
+
+const reject = async (channel: Channel, error: unknown): Promise<void> => {
+  const known = error instanceof IgorError || (error instanceof Error && error.name === 'LineageError')
+  const reason = known ? error.message : 'the other node failed'
+  const code = error instanceof IgorError ? error.code : 'HOST_FAULT'
+  await say(channel, { type: 'reject', code, reason: reason.slice(0, 1024) })
+}
+
+const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent: string, fields: Fields): Promise<void> => {
+  const { context, executor } = inbound
+  const peer = channel.peer
+  let placed: Placed | undefined
+  let decided = false
+  let copied = false
+  try {
+    checkHouse(inbound.house(), peer)
+    const handoff = fields.bytes('id', ID_BYTES, true)
+    checkHead(peer, agent, fields.bytes('head', MAX_OFFER))
+    if (fields.count('memory') > MAX_MEMORY) throw new IgorError('HANDOFF_REJECTED', 'its memory is larger than 64 MiB')
+    const { price } = context
+    if (fields.has('priceCap') && price > fields.big('priceCap')) {
+      throw new IgorError(
+        'HANDOFF_REJECTED',
+        `this node asks ${price} microcents a second, the agent pays ${fields.big('priceCap')}`,
+      )
+    }
+    const puller = await pullFrom(context, peer, true)
+    try {
+      const origin = async () => {
+        const records = await puller.records(agent)
+        const chain = await verifyGently(context, records)
+        if (chain.agent !== agent) throw violation(peer, 'it shows the history of another agent')
+        return { chain, records }
+      }
+      const first = await origin()
+      const mine = inbound.ledger(agent)
+      if (mine !== undefined) await inbound.reconcile(mine, first)
+      checkSource(first.chain, peer)
+      copied = true
+      const manifest = await pullManifest(context, puller, first.chain)
+      checkGuest(inbound.house(), manifest)
+      const row = await readRow(context, agent)
+      const ready = await makeReady(
+        {
+          agent,
+          handoff,
+          to: context.peer,
+          incarnation: context.incarnation,
+          price,
+          nonce: context.crypto.random(32),
+          expiry: nowMs(context.clock) + READY_MS,
+        },
+        context.sign,
+      )
+      await say(channel, { type: 'ready', ready: ready.bytes })
+      let copy = await pullState(context, puller, { ...first, manifest })
+      placed = await placeCopy(context, executor, copy)
+      await say(channel, { type: 'prepared', state: copy.state.cid })
+      for (;;) {
+        const next = await hear(channel, { clock: context.clock, ms: COMMIT_MS, signal: context.signal, max: MAX_FRAME })
+        if (next === undefined) throw new IgorError('HANDOFF_FAILED', `${peer} left before it handed ${agent} over`)
+        if (next.type === 'refresh') {
+          copy = await pullState(context, puller, { ...(await origin()), manifest }, copy)
+          executor.drop(placed)
+          placed = await placeCopy(context, executor, copy)
+          await say(channel, { type: 'prepared', state: copy.state.cid })
+          continue
+        }
+        if (next.type !== 'commit') throw violation(peer, `${next.type} instead of commit`)
+        const received = context.clock.elapsed()
+        const record = decodeRecord(next.bytes('record', 24 * 1024))
+        const at = placed
+        const decision = await serial(() =>
+          decide(inbound, channel, { copy, record, row, ready: ready.bytes, placed: at, received, fields: next }),
+        )
+        decided = true
+        copied = decision.body.kind !== 'accept'
+        if (decision.body.kind === 'accept') placed = undefined
+        await say(channel, { type: 'done', record: decision.bytes })
+        break
+      }
+    } finally {
+      await puller.close().catch(() => {})
+    }
+  } catch (error) {
+    if (!decided) await reject(channel, error).catch(() => {})
+    context.report({
+      level: 'info',
+      code: 'HANDOFF_FAILED',
+      agent,
+      peer,
+      message: error instanceof Error ? error.message : String(error),
+    })
+  } finally {
+    if (placed !== undefined) executor.drop(placed)
+    // Blocks of an agent that lives here by now (or has come meanwhile) are not this copy's to drop.
+    if (copied) {
+      await serial(async () => {
+        const row = await readRow(context, agent)
+        if (row === undefined || row.state === 'retired') await dropCopy(context, agent)
+      }).catch(() => {})
+    }
+  }
+}
+
+const readRow = async (context: Context, agent: string): Promise<Row | undefined> => {
+  const bytes = await context.store.get(keys.authority(agent))
+  return bytes === undefined ? undefined : decodeRow(bytes)
+}
+
+/** One signature before anything is pulled: the head is this peer's own, or the agent's birth at it. */
+const checkHead = (peer: string, agent: string, bytes: Uint8Array): void => {
+  const head = decodeRecord(bytes)
+  if (head.body.agent !== agent) throw violation(peer, 'the head that it offers belongs to another agent')
+  const byOwner = head.body.kind === 'genesis'
+  if (head.body.kind === 'genesis' && head.body.authority !== peer)
+    throw violation(peer, 'it is not the host that the genesis names')
+  if (!verifySigned(LINEAGE_DOMAIN, head.signed, byOwner ? keyOfDid(agent) : keyOfPeerId(peer))) {
+    throw violation(peer, `the head of ${agent} is not signed by it`)
+  }
+}
+
+interface Decision {
+  readonly copy: Copy
+  readonly record: LineageRecord
+  readonly row: Row | undefined
+  /** The ready that this node gave for it. */
+  readonly ready: Uint8Array
+  readonly placed: Placed
+  readonly received: number
+  readonly fields: Fields
+}
+
+const isHandoff = (record: LineageRecord): record is LineageRecord<Handoff> => record.body.kind === 'handoff'
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+
+/** Accepts, or refuses with a reason: once a handoff record is valid and names this node, it gets a decision. */
+const decide = async (inbound: Inbound, channel: Channel, given: Decision): Promise<LineageRecord> => {
+  const { context, executor } = inbound
+  const { copy, record, row, received, fields, placed } = given
+  const { peer } = channel
+  if (!isHandoff(record) || !sameBytes(record.body.ready, given.ready))
+    throw violation(peer, 'it commits something else than was offered')
+  const chain = extendChain(copy.chain, record, { gap: true })
+  const decided = await decisionOn(context, record)
+  if (decided !== undefined) return decided
+  const no = (code: RefusalCode, reason: string) => refuse(context, record, row, code, reason)
+  if (chain.authority.status === 'offered' && nowMs(context.clock) > chain.authority.ready.expiry)
+    return no('expired', 'it came after the ready had expired')
+  let tail: { current: Current; rows: (readonly [string, Uint8Array])[] }
+  try {
+    if (!(await hasModule(context.store, chain.genesis.body.module)))
+      throw new IgorError('HANDOFF_FAILED', 'its module is no longer here')
+    tail = await receiveTail(inbound, channel, copy, record, fields)
+    await executor.patch(placed, await patchOf(context, copy, tail.current, tail.rows))
+  } catch (error) {
+    return no('invalid', error instanceof Error ? error.message : 'the state did not arrive whole')
+  }
+  const { ledger, record: decision } = await accept(context, {
+    chain,
+    records: [...copy.records, record],
+    current: tail.current,
+    rows: tail.rows,
+    row,
+  })
+  const since = received - fields.count('elapsedUs') / 1000
+  inbound.arrived({ ledger, manifest: copy.manifest, init: copy.init, placed, from: peer, since })
+  return decision
+}
+
+/** The chunks that changed since the copy, each hashed; every chunk of the state is then here. */
+const receiveTail = async (inbound: Inbound, channel: Channel, copy: Copy, record: LineageRecord<Handoff>, fields: Fields) => {
+  const { context } = inbound
+  const { agent } = record.body
+  const stateBytes = fields.bytes('state', MAX_FRAME)
+  const hostBytes = fields.bytes('host', MAX_FRAME)
+  const cid = record.body.state
+  if (cid === null || !cborCid(stateBytes).equals(cid))
+    throw violation(channel.peer, 'the state is not the one that the record names')
+  const block = decodeState(stateBytes)
+  if (!cborCid(hostBytes).equals(block.host)) throw violation(channel.peer, "the host's part is not the one that the state names")
+  checkSize(agent, copy.manifest, block)
+  const host = decodeHostPart(hostBytes)
+  if (host.tick !== record.body.tick) throw violation(channel.peer, 'record and state disagree about the tick')
+  const missing = new Set<string>()
+  for (const [, digest] of chunkEntries(block)) if (!copy.chunks.has(hexOf(digest))) missing.add(hexOf(digest))
+  const rows: (readonly [string, Uint8Array])[] = [
+    [keys.block(agent, hexOf(cid.multihash.digest)), stateBytes],
+    [keys.block(agent, hexOf(block.host.multihash.digest)), hostBytes],
+  ]
+  for (let left = fields.count('chunks', MAX_MEMORY / 4096); left > 0; ) {
+    const frame = await hear(channel, { clock: context.clock, signal: context.signal, max: MAX_FRAME })
+    if (frame?.type !== 'chunks') throw violation(channel.peer, 'the changed chunks did not come')
+    const chunks = frame.list('chunks', left, (item, fail) =>
+      item instanceof Uint8Array && item.length === 4096 ? item : fail('chunks'),
+    )
+    if (chunks.length === 0) throw violation(channel.peer, 'an empty frame of chunks')
+    left -= chunks.length
+    for (const [i, digest] of (await context.crypto.sha256(chunks)).entries()) {
+      const bytes = chunks[i]
+      if (bytes === undefined) continue
+      missing.delete(hexOf(digest))
+      rows.push([keys.block(agent, hexOf(digest)), bytes])
+    }
+  }
+  if (missing.size > 0) throw new IgorError('HANDOFF_FAILED', `${missing.size} chunks of its memory did not come`)
+  return { current: { block, cid, host }, rows }
+}
+
+/** What has to change in the placed copy. Chunks of the tail are not in the store yet: they come from its rows. */
+const patchOf = async (context: Context, copy: Copy, current: Current, rows: readonly (readonly [string, Uint8Array])[]) => {
+  const fresh = new Map(rows)
+  const { agent } = copy.chain
+  const chunks: (readonly [number, Uint8Array])[] = []
+  for (const [index, digest] of changedChunks(copy.state.block, current.block)) {
+    if (digest === null) chunks.push([index, new Uint8Array(4096)])
+    else chunks.push([index, fresh.get(keys.block(agent, hexOf(digest))) ?? (await readChunk(context, agent, digest))])
+  }
+  return { chunks, memoryBytes: current.block.memory.bytes, globals: current.block.globals, kv: current.host.kv }
+}
+
+const readyForFile = async (inbound: Inbound, channel: Channel): Promise<void> => {
+  try {
+    await say(channel, { type: 'ready', ready: await inbound.readyForFile(channel.peer) })
+  } catch (error) {
+    await sayError(channel, error)
+  }
+}
+
+/** Asked about a handoff: the decision that was made, or a refusal now, or `unknown` for another incarnation. */
+const status = async (inbound: Inbound, serialOf: (agent: string) => Serial, channel: Channel, fields: Fields): Promise<void> => {
+  const { context } = inbound
+  try {
+    const record = decodeRecord(fields.bytes('record', 24 * 1024))
+    if (!isHandoff(record)) throw violation(channel.peer, 'it asks about something that is no handoff')
+    const { ready } = readReady(record.body.ready)
+    if (ready.to !== context.peer) throw violation(channel.peer, 'it asks about a handoff to somebody else')
+    if (hexOf(ready.incarnation) !== hexOf(context.incarnation)) {
+      await say(channel, { type: 'unknown', incarnation: context.incarnation })
+      return
+    }
+    const inFile = ready.agent === null
+    if (!verifySigned(LINEAGE_DOMAIN, record.signed, keyOfPeerId(channel.peer)))
+      throw violation(channel.peer, 'the handoff that it asks about is not its own')
+    const decision = await serialOf(record.body.agent)(async () => {
+      const made = await decisionOn(context, record)
+      if (made !== undefined) return made
+      // A handoff in a file is decided when the file comes, or when its time is over.
+      if (inFile && nowMs(context.clock) <= ready.expiry) return undefined
+      return refuse(
+        context,
+        record,
+        await readRow(context, record.body.agent),
+        'interrupted',
+        'the move was interrupted before it was complete',
+      )
+    })
+    await say(channel, decision === undefined ? { type: 'undecided' } : { type: 'done', record: decision.bytes })
+  } catch (error) {
+    await sayError(channel, error)
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Where things stand in the store: one place that names every key.
+ *
+ * @module
+ */
+
+const hex = (n: number): string => n.toString(16).padStart(14, '0')
+
+export const keys = {
+  /** Node key, incarnation and residence of one of the store's nodes. */
+  identity: (slot: string): string => `slot/${slot}/identity`,
+  /** Ring of owner seeds; new agents use the first. */
+  ownerSeeds: 'owner/seeds',
+  /** Vital: the authority row. Never deleted: it holds the highest epoch and slot. */
+  authority: (agent: string): string => `authority/${agent}`,
+  authorities: 'authority/',
+  /** The fence: which slot of this store may write this agent. */
+  owner: (agent: string): string => `agent/${agent}/owner`,
+  /** A slot of the lineage: written once. */
+  record: (agent: string, epoch: number, seq: number): string => `agent/${agent}/record/${hex(epoch)}.${hex(seq)}`,
+  records: (agent: string): string => `agent/${agent}/record/`,
+  /** A slot that this node used to refuse: written once, like a record's, though the agent never lived here. */
+  refusal: (agent: string, epoch: number, seq: number): string => `agent/${agent}/refusal/${hex(epoch)}.${hex(seq)}`,
+  block: (agent: string, cid: string): string => `agent/${agent}/block/${cid}`,
+  blocks: (agent: string): string => `agent/${agent}/block/`,
+  /** Modules are shared by all agents that run them. */
+  module: (cid: string): string => `module/${cid}`,
+  modules: 'module/',
+} as const

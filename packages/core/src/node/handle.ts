@@ -1,0 +1,252 @@
+/**
+ * A handle on one agent that works wherever the agent lives: here at once, elsewhere by order,
+ * message and watch, following it when it moves.
+ *
+ * @module
+ */
+import { type LineageRecord, makeOrder, type Order, readReady, type SignedOrder } from '@igor/lineage'
+import { type Context, nowMs } from '../agent/context.ts'
+import { ID_BYTES, MAX_MESSAGE_BYTES } from '../agent/host-part.ts'
+import type { Agent, AgentEvent, AgentStatus, ExportOptions, Move, Passport, Waiting } from '../api.ts'
+import { IgorError } from '../errors.ts'
+import { packFile } from '../files/file.ts'
+import { verifyGently } from '../handoff/arrival.ts'
+import { type Puller, pullFrom } from '../protocols/blocks.ts'
+import { sendMessage, sendOrder } from '../protocols/order.ts'
+import { makeProof, watchAt } from '../protocols/watch.ts'
+import type { Owner } from './owner.ts'
+import type { Residents } from './residents.ts'
+
+/** How long a message or order looks for an agent that is on its way somewhere. */
+const FIND_MS = 20_000
+/** Between looks: an agent that moves is back in milliseconds. */
+const LOOK_MS = 150
+/** Events that wait for a consumer that does not read. */
+const MAX_QUEUE = 1024
+
+export interface Handles {
+  readonly context: Context
+  readonly residents: Residents
+  readonly owner: Owner
+  /** @throws IgorError UNKNOWN_AGENT */
+  status(agent: string): AgentStatus
+  /** Applies an order at this node. */
+  apply(order: SignedOrder): Promise<Move | undefined>
+  deliver(agent: string, id: Uint8Array, message: Uint8Array): Promise<void>
+  /** A peer id for what a person gave: peer id, name or multiaddr. */
+  resolve(peer: string, signal?: AbortSignal): Promise<string>
+  /** Gets a ready for a file from a peer that answers. */
+  requestReady(peer: string, signal?: AbortSignal): Promise<Uint8Array>
+  /** Starts listening to an agent that lives here. */
+  listen(agent: string, listener: (event: AgentEvent) => void): () => void
+  onchange(listener: () => void): () => void
+}
+
+/** The agent moved on between looking and asking: look again. */
+const isPassing = (error: unknown): boolean =>
+  error instanceof IgorError &&
+  ['NOT_AUTHORITATIVE', 'HANDOFF_PENDING', 'PEER_UNREACHABLE', 'CHANNEL_FAILED', 'NODE_STOPPED'].includes(error.code)
+
+export const createHandle = (id: string, node: Handles): Agent => {
+  const { context, residents, owner } = node
+  const { clock } = context
+
+  /** Tries at the current host until it works, or fails for a reason that will not pass. */
+  const atHost = async <T>(
+    what: (host: string | undefined) => Promise<T>,
+    signal?: AbortSignal,
+    patience = FIND_MS,
+  ): Promise<T> => {
+    const until = clock.elapsed() + patience
+    for (;;) {
+      signal?.throwIfAborted()
+      const { here, host } = node.status(id)
+      try {
+        return await what(here ? undefined : host)
+      } catch (error) {
+        if (!isPassing(error) || clock.elapsed() >= until) throw error
+        await clock.sleep(LOOK_MS, signal)
+      }
+    }
+  }
+
+  const order = async (wish: Pick<Order, 'kind'> & { to?: string }, signal?: AbortSignal): Promise<Move | undefined> => {
+    const sign = owner.signer(id)
+    const n = nowMs(clock)
+    const signed = await makeOrder({ agent: id, n, ...wish } as Order, sign)
+    // A move is not repeated blindly: it may have happened.
+    const patience = wish.kind === 'move' ? 0 : FIND_MS
+    return atHost(
+      (host) => (host === undefined ? node.apply(signed) : sendOrder(context, host, signed, signal)),
+      signal,
+      patience,
+    )
+  }
+
+  const proofFor = async (): Promise<Uint8Array | undefined> =>
+    owner.owns(id) === true ? makeProof(id, context.peer, nowMs(clock), owner.signer(id)) : undefined
+
+  const history = async (signal?: AbortSignal): Promise<readonly LineageRecord[]> => {
+    const ledger = residents.ledger(id)
+    if (ledger !== undefined && ledger.row.state !== 'retired') return ledger.records
+    const { host } = node.status(id)
+    if (host === context.peer && ledger !== undefined) return ledger.records
+    let puller: Puller | undefined
+    try {
+      puller = await pullFrom(context, host, false, signal)
+      return await puller.records(id, await proofFor())
+    } catch (error) {
+      if (ledger !== undefined) return ledger.records
+      throw error
+    } finally {
+      await puller?.close().catch(() => {})
+    }
+  }
+
+  const exportTo = async (to: string | Uint8Array, signal?: AbortSignal): Promise<void> => {
+    const sign = owner.signer(id)
+    const bytes = typeof to === 'string' ? await node.requestReady(to, signal) : to
+    let target: string
+    try {
+      const { ready } = readReady(bytes)
+      if (ready.expiry < nowMs(clock))
+        throw new IgorError('BAD_FILE', 'that ready has expired: ask the node for a new one (igor id --ready)')
+      target = ready.to
+    } catch (error) {
+      if (error instanceof IgorError) throw error
+      throw new IgorError('BAD_FILE', 'that is not a ready of a node: make one there with igor id --ready', { cause: error })
+    }
+    if (target === context.peer) throw new IgorError('BAD_REQUEST', `${id} lives at that node already`)
+    const signed = await makeOrder({ agent: id, n: nowMs(clock), kind: 'move', to: target }, sign)
+    await residents.packUp(id, bytes, [signed.bytes])
+  }
+
+  return {
+    id,
+    get status() {
+      return node.status(id)
+    },
+
+    watch,
+
+    send: async (message, options: Waiting = {}) => {
+      const bytes = typeof message === 'string' ? new TextEncoder().encode(message) : message
+      if (bytes.length > MAX_MESSAGE_BYTES) {
+        throw new IgorError('BAD_MESSAGE', `a message has at most ${MAX_MESSAGE_BYTES} bytes; this one has ${bytes.length}`)
+      }
+      const key = context.crypto.random(ID_BYTES)
+      await atHost(
+        (host) =>
+          host === undefined ? node.deliver(id, key, bytes) : sendMessage(context, host, id, key, bytes, options.signal),
+        options.signal,
+      )
+    },
+
+    moveTo: async (peer, options = {}) => {
+      owner.signer(id)
+      const target = await node.resolve(peer, options.signal)
+      if (node.status(id).host === target) throw new IgorError('BAD_REQUEST', `${node.status(id).name} lives there already`)
+      const move = await order({ kind: 'move', to: target }, options.signal)
+      if (move === undefined) throw new IgorError('HANDOFF_FAILED', 'the host did not say how the move went')
+      return move
+    },
+    pause: async (options = {}) => void (await order({ kind: 'pause' }, options.signal)),
+    resume: async (options = {}) => void (await order({ kind: 'resume' }, options.signal)),
+    retire: async (options = {}) => void (await order({ kind: 'retire' }, options.signal)),
+
+    export: async (options: ExportOptions = {}) => {
+      const ledger = residents.ledger(id)
+      const { here, host, name } = node.status(id)
+      if (ledger === undefined || !here) {
+        throw new IgorError('NOT_AUTHORITATIVE', `${name} lives at ${host}: export it there, or move it here first`)
+      }
+      // Once packed up for a node the same file can be made again until that node has answered.
+      if (options.to !== undefined && ledger.row.state === 'active-owner') await exportTo(options.to, options.signal)
+      return packFile(context, ledger)
+    },
+
+    passport: async (options = {}): Promise<Passport> => {
+      const chain = await verifyGently(context, await history(options.signal))
+      return {
+        agent: id,
+        name: chain.genesis.body.name,
+        hosts: chain.hosts,
+        records: chain.records,
+        epoch: chain.epoch,
+        tick: chain.tick,
+        genesis: chain.genesis.id.toString(),
+        module: chain.genesis.body.module.toString(),
+        asserted: chain.asserted.map(({ record, asserts }) => `${asserts} (${record})`),
+      }
+    },
+  }
+
+  async function* watch(signal: AbortSignal): AsyncGenerator<AgentEvent> {
+    while (!signal.aborted) {
+      const { here, host } = node.status(id)
+      try {
+        if (here) yield* watchHere(signal)
+        else {
+          for await (const event of watchAt(context, host, id, await proofFor(), signal)) {
+            yield event.type === 'status'
+              ? {
+                  type: 'status',
+                  status: {
+                    ...event.status,
+                    here: false,
+                    owned: owner.owns(id) === true,
+                    resided: residents.ledger(id) !== undefined,
+                  },
+                }
+              : event
+          }
+        }
+      } catch (error) {
+        if (signal.aborted) return
+        if (error instanceof IgorError && error.code === 'NOT_OWNER') throw error
+      }
+      if (!signal.aborted) await changedOr(LOOK_MS * 4, signal)
+    }
+  }
+
+  /** Waits for news of where the agent is. */
+  async function changedOr(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    const wake = (): void => woken.abort()
+    const off = node.onchange(wake)
+    signal.addEventListener('abort', wake)
+    await clock.sleep(ms, woken.signal).catch(() => {})
+    signal.removeEventListener('abort', wake)
+    off()
+  }
+
+  /** Events while the agent lives here; ends when it leaves. */
+  async function* watchHere(signal: AbortSignal): AsyncGenerator<AgentEvent> {
+    const queue: AgentEvent[] = []
+    let ring = (): void => {}
+    const off = node.listen(id, (event) => {
+      if (queue.length >= MAX_QUEUE) queue.shift()
+      queue.push(event)
+      ring()
+    })
+    const end = (): void => ring()
+    signal.addEventListener('abort', end)
+    try {
+      while (!signal.aborted) {
+        const event = queue.shift()
+        if (event !== undefined) {
+          yield event
+          if (event.type === 'status' && !event.status.here) return
+        } else {
+          await new Promise<void>((resolve) => {
+            ring = resolve
+          })
+          ring = () => {}
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', end)
+      off()
+    }
+  }
+}

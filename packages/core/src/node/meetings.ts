@@ -1,0 +1,84 @@
+/**
+ * What this node does about agents that others say they host: learn whether it owns them, and
+ * compare histories where one of them lives here too.
+ *
+ * @module
+ */
+import type { Context } from '../agent/context.ts'
+import { IgorError } from '../errors.ts'
+import { verifyGently } from '../handoff/arrival.ts'
+import { pullFrom } from '../protocols/blocks.ts'
+import type { Said, SaidAgent } from '../protocols/presence.ts'
+import type { Owner } from './owner.ts'
+import type { Residents } from './residents.ts'
+
+/** Before the same agent is looked at again at the same peer. */
+const AGAIN_MS = 10_000
+/** Pulls at a time: presence is free to send, answering it is not. */
+const MAX_AT_ONCE = 4
+/** Agents looked at, remembered. */
+const MAX_REMEMBERED = 5000
+
+export interface Meetings {
+  heard(said: Said): void
+}
+
+interface Options {
+  readonly context: Context
+  readonly residents: Residents
+  readonly owner: Owner
+  readonly onchange: () => void
+}
+
+export const createMeetings = ({ context, residents, owner, onchange }: Options): Meetings => {
+  const looked = new Map<string, number>()
+  let busy = 0
+
+  const conflicts = (said: SaidAgent): boolean => {
+    const ledger = residents.ledger(said.agent)
+    if (ledger === undefined || residents.outgoing(said.agent) !== undefined) return false
+    const here = ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending'
+    const alive = said.state !== 'moved' && said.state !== 'retired'
+    return here && alive && said.epoch >= ledger.chain.epoch
+  }
+
+  const look = async (peer: string, agent: string): Promise<void> => {
+    const puller = await pullFrom(context, peer, false, context.signal)
+    try {
+      const records = await puller.records(agent)
+      const [genesis] = records
+      if (genesis?.body.kind !== 'genesis' || genesis.body.agent !== agent) return
+      // The name of a key is proof enough of whose it is: no signature has to be checked for that.
+      if (owner.learn(genesis.body)) onchange()
+      const ledger = residents.ledger(agent)
+      if (ledger === undefined || records.length < 2) return
+      await residents.reconcile(ledger, { chain: await verifyGently(context, records), records })
+    } finally {
+      await puller.close().catch(() => {})
+    }
+  }
+
+  return {
+    heard: (said) => {
+      for (const one of said.agents) {
+        const key = `${said.peer} ${one.agent}`
+        const meets = conflicts(one)
+        if (!meets && owner.owns(one.agent) !== undefined) continue
+        const last = looked.get(key)
+        if (busy >= MAX_AT_ONCE || (last !== undefined && context.clock.elapsed() - last < AGAIN_MS)) continue
+        if (looked.size >= MAX_REMEMBERED) looked.clear()
+        looked.set(key, context.clock.elapsed())
+        busy++
+        look(said.peer, one.agent)
+          .catch((error) => {
+            if (error instanceof IgorError && error.code === 'AGENT_HALTED') {
+              context.report({ level: 'error', code: 'AGENT_HALTED', agent: one.agent, peer: said.peer, message: error.message })
+            }
+          })
+          .finally(() => {
+            busy--
+          })
+      }
+    },
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * The node: the one place where the parts are put together.
+ *
+ * @module
+ */
+import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
+import { type Context, nowMs } from '../agent/context.ts'
+import type { Agent, AgentEvent, Move, Node, NodeEvent, NodeOptions } from '../api.ts'
+import { IgorError } from '../errors.ts'
+import { createExecutor } from '../execution/pool.ts'
+import { importFile } from '../files/file.ts'
+import { checkGuest, checkHouse, DEFAULT_MAX_AGENTS, roomOf } from '../handoff/policy.ts'
+import { HANDOFF_PROTOCOL } from '../handoff/source.ts'
+import { createArrivals } from '../handoff/target.ts'
+import { openIdentity } from '../identity.ts'
+import { nameOf } from '../names.ts'
+import type { Platform } from '../platform.ts'
+import { BLOCKS_PROTOCOL, serveBlocks } from '../protocols/blocks.ts'
+import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '../protocols/order.ts'
+import type { Said, SaidAgent } from '../protocols/presence.ts'
+import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
+import { hearAnswer, say, violation } from '../protocols/wire.ts'
+import { createAccess } from './access.ts'
+import { createEmitter } from './emitter.ts'
+import { createHandle, type Handles } from './handle.ts'
+import { createMeetings } from './meetings.ts'
+import { openOwner } from './owner.ts'
+import { openPeers } from './peers.ts'
+import { openResidents } from './residents.ts'
+import { listStatuses } from './statuses.ts'
+
+/** Listeners hear of changes at most this often. */
+const TELL_MS = 100
+/** A ready in a file: a day to carry it. */
+const FILE_READY_MS = 24 * 60 * 60_000
+/** Channels of one protocol that a peer may hold open: pages watch every agent in sight. */
+const MAX_WATCHES = 128
+const MAX_CHANNELS = 16
+
+export const createCoreNode = async (
+  platform: Platform,
+  options: NodeOptions & { readonly residence?: string },
+): Promise<Node> => {
+  const { clock, crypto, store } = platform
+  const { policy = {}, slot = 'main', kind } = options
+  const identity = await openIdentity(store, crypto, slot, options.residence)
+  const owner = await openOwner(store, crypto)
+  const signer = await crypto.signer(identity.seed)
+  const network = await platform.network(identity.seed)
+  const ended = new AbortController()
+  const changes = createEmitter<void>()
+  const events = createEmitter<NodeEvent>()
+  const report = (event: NodeEvent): void => events.emit(event)
+  const context: Context = {
+    clock,
+    crypto,
+    store,
+    network,
+    peer: network.id,
+    sign: (message) => signer.sign(message),
+    incarnation: identity.incarnation,
+    fence: new TextEncoder().encode(slot),
+    price: policy.price ?? 0n,
+    signal: ended.signal,
+    report,
+  }
+  const name = options.name ?? nameOf(network.id)
+  const executor = createExecutor(platform.threads, clock)
+
+  let telling = false
+  const changed = (): void => {
+    peers?.changed()
+    if (telling || ended.signal.aborted) return
+    telling = true
+    clock.sleep(TELL_MS, ended.signal).then(
+      () => {
+        telling = false
+        changes.emit()
+      },
+      () => {},
+    )
+  }
+
+  const house = () => ({ peer: network.id, policy, hosted: residents.count + (arrivals?.count ?? 0) })
+  let peers: ReturnType<typeof openPeers> | undefined
+  let arrivals: ReturnType<typeof createArrivals> | undefined
+  const residents = await openResidents({
+    context,
+    executor,
+    policy,
+    displaced: identity.displaced,
+    house: () => house(),
+    onchange: changed,
+  })
+
+  const sayAgents = (): SaidAgent[] =>
+    statuses()
+      .filter((one) => one.resided && (one.here || one.state === 'retired'))
+      .map((one) => ({
+        agent: one.agent,
+        name: one.public ? one.name : '',
+        state: one.state,
+        tick: one.tick,
+        epoch: one.epoch,
+        seq: one.seq,
+        head: one.head,
+        public: one.public,
+      }))
+  const self = (): Omit<Said, 'peer' | 'leaving'> => ({
+    name,
+    kind,
+    price: context.price,
+    room: roomOf(house()),
+    addresses: network.multiaddrs(),
+    agents: sayAgents(),
+  })
+  const heard = openPeers(context, self, (said) => {
+    if (said !== undefined) meetings.heard(said)
+    changed()
+  })
+  peers = heard
+  const statuses = () => listStatuses({ peer: network.id, residents, peers: heard, owner })
+  const meetings = createMeetings({ context, residents, owner, onchange: changed })
+  const access = createAccess({ context, residents })
+
+  arrivals = createArrivals({
+    context,
+    executor,
+    house,
+    ledger: residents.ledger,
+    reconcile: residents.reconcile,
+    arrived: residents.arrived,
+    readyForFile: async (peer) => {
+      checkHouse(house(), peer)
+      return signReady()
+    },
+  })
+
+  /** For a file: which agent it will hold is not known yet. */
+  const signReady = async (): Promise<Uint8Array> => {
+    const { bytes } = await makeReady(
+      {
+        agent: null,
+        handoff: crypto.random(16),
+        to: network.id,
+        incarnation: identity.incarnation,
+        price: context.price,
+        nonce: crypto.random(32),
+        expiry: nowMs(clock) + FILE_READY_MS,
+      },
+      context.sign,
+    )
+    return bytes
+  }
+
+  const statusOf = (agent: string) => {
+    const found = statuses().find((one) => one.agent === agent)
+    if (found === undefined) throw new IgorError('UNKNOWN_AGENT', `no node in sight hosts ${agent}`)
+    return found
+  }
+
+  const apply = async ({ order, bytes }: SignedOrder): Promise<Move | undefined> => {
+    const hosted = residents.hosted(order.agent)
+    if (hosted === undefined) {
+      const row = residents.ledger(order.agent)?.row
+      if (row?.state === 'recovery-required') throw new IgorError('AGENT_HALTED', `it is halted here: ${row.why}`)
+      throw new IgorError('NOT_AUTHORITATIVE', `${order.agent} does not live here`)
+    }
+    const { chain } = hosted.ledger
+    if (order.n === chain.lastOrder && order.kind !== 'move') return undefined
+    if (order.n <= chain.lastOrder)
+      throw new IgorError('BAD_ORDER', `order ${order.n} is not newer than the last one applied (${chain.lastOrder})`)
+    if (order.kind === 'move') return residents.move(order.agent, await reachable(order.to), [bytes], ended.signal)
+    await hosted.order({ kind: order.kind, n: order.n, bytes })
+    return undefined
+  }
+
+  /** Makes sure that a peer that was only heard of can be opened a channel to. */
+  const reachable = async (peer: string): Promise<string> => {
+    if (network.links().some((link) => link.peer === peer && link.direct)) return peer
+    for (const address of heard.addresses(peer)) {
+      const connected = await network.connect(address, ended.signal).catch(() => undefined)
+      if (connected === peer) break
+    }
+    return peer
+  }
+
+  const deliver = async (agent: string, id: Uint8Array, message: Uint8Array): Promise<void> => {
+    const hosted = residents.hosted(agent)
+    if (hosted === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
+    if (!hosted.manifest.capabilities.has('inbox'))
+      throw new IgorError('BAD_MESSAGE', `${agent} has no inbox: its manifest does not ask for one`)
+    await hosted.deliver(id, message)
+  }
+
+  const listen = (agent: string, listener: (event: AgentEvent) => void): (() => void) => {
+    const off = residents.events(agent).on(listener)
+    const tell = (): void => {
+      const status = statuses().find((one) => one.agent === agent)
+      if (status !== undefined) listener({ type: 'status', status })
+    }
+    const hosted = residents.hosted(agent)
+    tell()
+    for (const line of hosted?.logs ?? []) listener({ type: 'log', ...line })
+    if (hosted?.view !== undefined) {
+      const { tick, ...view } = hosted.view
+      listener({ type: 'view', tick, view })
+    }
+    const offchange = changes.on(tell)
+    return () => {
+      off()
+      offchange()
+    }
+  }
+
+  const resolve = async (peer: string, signal?: AbortSignal): Promise<string> => {
+    if (peer.startsWith('/')) return network.connect(peer, signal)
+    const list = heard.list()
+    if (peer === network.id || list.some((one) => one.id === peer)) return peer
+    if (peer === name) return network.id
+    const named = list.filter((one) => one.name === peer || (peer.length >= 6 && one.id.endsWith(peer)))
+    const [only] = named
+    if (named.length > 1) throw new IgorError('AMBIGUOUS_NAME', `${named.length} peers are called ${peer}: give a peer id`)
+    if (only !== undefined) return only.id
+    if (/^12D3Koo\w{40,60}$/.test(peer)) return peer
+    throw new IgorError('UNKNOWN_PEER', `no peer ${peer} in sight: give a peer id, a name that "peers" shows, or a multiaddr`)
+  }
+
+  const handles: Handles = {
+    context,
+    residents,
+    owner,
+    status: statusOf,
+    apply,
+    deliver,
+    resolve,
+    requestReady: async (peer, signal) => {
+      const to = await resolve(peer, signal)
+      const channel = await network.open(to, HANDOFF_PROTOCOL, signal ? { signal } : {})
+      try {
+        await say(channel, { type: 'ready?' }, signal)
+        const answer = await hearAnswer(channel, { clock, ...(signal ? { signal } : {}) })
+        const bytes = answer.bytes('ready', 1024)
+        if (readReady(bytes).ready.to !== channel.peer) throw violation(channel.peer, 'its ready is signed by somebody else')
+        return bytes
+      } finally {
+        await channel.close().catch(() => {})
+      }
+    },
+    listen,
+    onchange: (listener) => changes.on(listener),
+  }
+
+  const stops = [
+    network.handle(HANDOFF_PROTOCOL, (channel) => arrivals.handle(channel), { maxPerPeer: MAX_CHANNELS }),
+    network.handle(BLOCKS_PROTOCOL, serveBlocks(context, access.blocks), { maxPerPeer: MAX_CHANNELS }),
+    network.handle(ORDER_PROTOCOL, serveOrders(context, apply), { maxPerPeer: MAX_CHANNELS }),
+    network.handle(MESSAGE_PROTOCOL, serveMessages(context, deliver), { maxPerPeer: MAX_CHANNELS }),
+    network.handle(
+      WATCH_PROTOCOL,
+      serveWatch(context, (agent, peer, proof, listener) => {
+        access.checkWatcher(agent, peer, proof)
+        return listen(agent, listener)
+      }),
+      { maxPerPeer: MAX_WATCHES },
+    ),
+  ]
+
+  const find = (nameOrId: string): string => {
+    const all = statuses()
+    const exact = all.find((one) => one.agent === nameOrId)
+    if (exact !== undefined) return exact.agent
+    const prefix = nameOrId.startsWith('did:key:') ? nameOrId : `did:key:${nameOrId}`
+    const matches = all.filter((one) => one.name === nameOrId || (nameOrId.length >= 4 && one.agent.startsWith(prefix)))
+    const [only] = matches
+    if (only === undefined) throw new IgorError('UNKNOWN_AGENT', `no agent ${nameOrId} here or at the peers in sight`)
+    if (matches.length > 1) {
+      throw new IgorError(
+        'AMBIGUOUS_NAME',
+        `${nameOrId} means ${matches.map((one) => one.agent).join(', ')}: give more of the DID`,
+      )
+    }
+    return only.agent
+  }
+
+  return {
+    id: network.id,
+    name,
+    get multiaddrs() {
+      return network.multiaddrs()
+    },
+    spawn: async (given) => createHandle((await residents.spawn(given, owner)).agent, handles),
+    import: async (file, given = {}): Promise<Agent> => {
+      if (given.key !== undefined) await owner.add(given.key)
+      const imported = await importFile(context, file, {
+        signer: (chain) => (owner.learn(chain.genesis.body) ? owner.signer(chain.agent) : undefined),
+        force: given.force ?? false,
+        admit: (manifest) => {
+          if (roomOf(house()) === 0)
+            throw new IgorError('QUOTA', `this node has no room for another agent (${policy.maxAgents ?? DEFAULT_MAX_AGENTS})`)
+          checkGuest(house(), manifest)
+        },
+      })
+      residents.arrived(imported)
+      changed()
+      return createHandle(imported.ledger.agent, handles)
+    },
+    agent: (nameOrId) => createHandle(find(nameOrId), handles),
+    agents: statuses,
+    peers: () => heard.list(),
+    connect: (multiaddr, given = {}) => network.connect(multiaddr, given.signal),
+    ready: signReady,
+    exportKeys: async () => owner.seeds(),
+    importKey: async (seed) => {
+      await owner.add(seed)
+      changed()
+    },
+    usage: () => store.usage(),
+    onchange: (listener) => changes.on(listener),
+    onevent: (listener) => events.on(listener),
+    stop: async () => {
+      if (ended.signal.aborted) return
+      for (const stop of stops) stop()
+      ended.abort(new IgorError('NODE_STOPPED', 'this node is stopping'))
+      await residents.stop()
+      await heard.close()
+      await executor.close()
+      await network.close()
+      await store.close()
+      changes.clear()
+      events.clear()
+    },
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Who else is there: presence heard and said, and a direct connection to each of them.
+ *
+ * @module
+ */
+import { type Context, nowMs } from '../agent/context.ts'
+import type { Peer } from '../api.ts'
+import { decodeSaid, encodeSaid, PRESENCE_TOPIC, type Said, type SaidAgent } from '../protocols/presence.ts'
+
+/** A new node is seen within 5 s even if its first word is lost. */
+const SAY_MS = 2000
+/** Changes are told soon, but not one by one. */
+const SAY_SOON_MS = 200
+/** Three words missed and no connection: gone. */
+const GONE_MS = 7000
+/** Peers remembered at a time: more is a flood. */
+const MAX_PEERS = 256
+/** Direct connections that this node opens by itself. */
+const MAX_DIRECT = 24
+/** Before dialling again a peer that could not be reached. */
+const REDIAL_MS = 10_000
+/** The peer with the greater id waits this long for the other to dial, so that both do not at once. */
+const POLITE_MS = 3000
+
+export interface Peers {
+  /** Everyone heard of lately or connected. */
+  list(): readonly Peer[]
+  /** The latest word of each peer. */
+  said(): readonly Said[]
+  /** Where an agent lives by the freshest word; undefined: nobody says. */
+  hostOf(agent: string): { readonly peer: string; readonly said: SaidAgent } | undefined
+  addresses(peer: string): readonly string[]
+  /** Something to say changed. */
+  changed(): void
+  close(): Promise<void>
+}
+
+interface Heard {
+  readonly said: Said
+  readonly at: number
+  readonly seen: number
+}
+
+export const openPeers = (
+  context: Context,
+  self: () => Omit<Said, 'peer' | 'leaving'>,
+  onchange: (said?: Said) => void,
+): Peers => {
+  const { clock, network, signal } = context
+  const heard = new Map<string, Heard>()
+  const dialled = new Map<string, number>()
+  const dialling = new Set<string>()
+  let nudge = new AbortController()
+
+  const say = async (leaving: boolean): Promise<void> => {
+    await network.publish(PRESENCE_TOPIC, encodeSaid({ ...self(), leaving })).catch((error) => {
+      if (!signal.aborted)
+        context.report({ level: 'warn', code: 'PRESENCE', message: `others cannot be told of this node: ${String(error)}` })
+    })
+  }
+
+  const unsubscribe = network.subscribe(PRESENCE_TOPIC, (message, from) => {
+    if (from === context.peer) return
+    try {
+      const said = decodeSaid(from, message)
+      const known = heard.has(from)
+      if (!known && heard.size >= MAX_PEERS) return
+      if (said.leaving) heard.delete(from)
+      else heard.set(from, { said, at: clock.elapsed(), seen: nowMs(clock) })
+      // A newcomer has not heard this node yet.
+      if (!known && !said.leaving) changed()
+      onchange(said)
+    } catch (error) {
+      context.report({ level: 'warn', code: 'PROTOCOL_VIOLATION', peer: from, message: String(error) })
+    }
+  })
+
+  const isDirect = (peer: string): boolean => network.links().some((link) => link.peer === peer && link.direct)
+
+  const dial = async (peer: string): Promise<void> => {
+    dialling.add(peer)
+    dialled.set(peer, clock.elapsed())
+    try {
+      for (const address of heard.get(peer)?.said.addresses ?? []) {
+        if (isDirect(peer) || signal.aborted) return
+        await network.connect(address, signal).catch(() => {})
+      }
+    } finally {
+      dialling.delete(peer)
+      onchange()
+    }
+  }
+
+  const dialMissing = (): void => {
+    const now = clock.elapsed()
+    const direct = network.links().filter((link) => link.direct).length
+    for (const [peer, { at, said }] of heard) {
+      const last = dialled.get(peer)
+      const first = last === undefined
+      if (direct + dialling.size >= MAX_DIRECT || isDirect(peer) || dialling.has(peer)) continue
+      if (!first && now - last < REDIAL_MS) continue
+      if (first && context.peer > peer && said.kind === 'tab') {
+        dialled.set(peer, now - REDIAL_MS + POLITE_MS)
+        continue
+      }
+      if (now - at < GONE_MS) void dial(peer)
+    }
+  }
+
+  const forget = (): void => {
+    const linked = new Set(network.links().map((link) => link.peer))
+    for (const [peer, { at }] of heard) {
+      if (clock.elapsed() - at > GONE_MS && !linked.has(peer)) {
+        heard.delete(peer)
+        dialled.delete(peer)
+        onchange()
+      }
+    }
+  }
+
+  const changed = (): void => nudge.abort()
+
+  const loop = async (): Promise<void> => {
+    while (!signal.aborted) {
+      if (nudge.signal.aborted) {
+        nudge = new AbortController()
+        await clock.sleep(SAY_SOON_MS, signal).catch(() => {})
+      }
+      if (signal.aborted) return
+      await say(false)
+      forget()
+      dialMissing()
+      await clock.sleep(SAY_MS, nudge.signal).catch(() => {})
+    }
+  }
+  const stop = (): void => nudge.abort()
+  signal.addEventListener('abort', stop)
+  const unlisten = network.onchange(() => {
+    changed()
+    onchange()
+  })
+  const running = loop()
+
+  return {
+    list: () => {
+      const links = new Map(network.links().map((link) => [link.peer, link]))
+      const ids = new Set([...heard.keys(), ...links.keys()])
+      return [...ids].flatMap((id): Peer[] => {
+        const known = heard.get(id)
+        const link = links.get(id)
+        if (known === undefined) return []
+        const { said, seen } = known
+        return [
+          {
+            id,
+            name: said.name,
+            kind: said.kind,
+            link: link?.kind ?? 'none',
+            ...(link?.rtt === undefined ? {} : { rtt: link.rtt }),
+            price: said.price,
+            room: said.room,
+            agents: said.agents.filter((one) => one.state !== 'moved' && one.state !== 'retired').length,
+            seen,
+          },
+        ]
+      })
+    },
+    said: () => [...heard.values()].map(({ said }) => said),
+    hostOf: (agent) => {
+      let best: { peer: string; said: SaidAgent } | undefined
+      for (const { said } of heard.values()) {
+        for (const one of said.agents) {
+          if (one.agent !== agent || one.state === 'moved') continue
+          const newer =
+            best === undefined || one.epoch > best.said.epoch || (one.epoch === best.said.epoch && one.seq > best.said.seq)
+          if (newer) best = { peer: said.peer, said: one }
+        }
+      }
+      return best
+    },
+    addresses: (peer) => heard.get(peer)?.said.addresses ?? [],
+    changed,
+    close: async () => {
+      unsubscribe()
+      unlisten()
+      signal.removeEventListener('abort', stop)
+      await running
+      // A clean stop is seen at once.
+      await say(true)
+    },
+  }
+}

@@ -1,0 +1,384 @@
+/**
+ * The agents that live or lived at this node: loading, spawning, moving out, arriving, settling what
+ * a crash left undecided.
+ *
+ * @module
+ */
+import type { Genesis, LineageRecord } from '@igor/lineage'
+import { hexOf } from '../agent/blocks.ts'
+import type { Context } from '../agent/context.ts'
+import { bear, loadLedger, modulesInUse } from '../agent/found.ts'
+import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
+import { createHosted, type Hosted } from '../agent/hosted.ts'
+import type { Ledger } from '../agent/ledger.ts'
+import { moduleRows, sweepModules } from '../agent/modules.ts'
+import type { AgentEvent, Move, MovePhase, NodePolicy, SpawnOptions } from '../api.ts'
+import { judge } from '../authority/judge.ts'
+import { IgorError } from '../errors.ts'
+import type { Executor, Placed } from '../execution/executor.ts'
+import type { House } from '../handoff/policy.ts'
+import { checkGuest, roomOf } from '../handoff/policy.ts'
+import { askUntilDecided, moveOut, type Outgoing } from '../handoff/source.ts'
+import { keys } from '../keys.ts'
+import { granted, type Manifest, parseManifest } from '../manifest.ts'
+import { nameOf } from '../names.ts'
+import { createEmitter, type Emitter } from './emitter.ts'
+import type { Owner } from './owner.ts'
+
+/** Of an agent's init bytes: one block. */
+const MAX_INIT = 1024 * 1024
+const MAX_NAME = 64
+/** What int64 microcents can hold. */
+const MAX_BUDGET = 2n ** 63n - 1n
+
+export interface Residents {
+  hosted(agent: string): Hosted | undefined
+  ledger(agent: string): Ledger | undefined
+  ledgers(): readonly Ledger[]
+  lastMove(agent: string): Move | undefined
+  progress(agent: string): { readonly phase: MovePhase } | undefined
+  outgoing(agent: string): Outgoing | undefined
+  /** Agents that live here, for policy. */
+  readonly count: number
+  events(agent: string): Emitter<AgentEvent>
+  spawn(options: SpawnOptions, owner: Owner): Promise<Ledger>
+  move(agent: string, target: string, orders: readonly Uint8Array[], signal?: AbortSignal): Promise<Move>
+  /** Writes a handoff for a file: the agent leaves here, and the file takes it to whoever gave the ready. */
+  packUp(agent: string, ready: Uint8Array, orders: readonly Uint8Array[]): Promise<void>
+  arrived(arrival: Arrived): void
+  /** Somebody shows a verified history of an agent known here. @throws IgorError when theirs conflicts */
+  reconcile(ledger: Ledger, theirs: { chain: Ledger['chain']; records: readonly LineageRecord[] }): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface Arrived {
+  readonly ledger: Ledger
+  readonly manifest: Manifest
+  readonly init: Uint8Array
+  readonly placed?: Placed
+  readonly from: string
+  /** `elapsed` at the end of its last tick elsewhere; undefined: unknown. */
+  readonly since?: number
+}
+
+export interface ResidentsOptions {
+  readonly context: Context
+  readonly executor: Executor
+  readonly policy: NodePolicy
+  /** The store was found elsewhere than it was made. */
+  readonly displaced: boolean
+  readonly house: () => House
+  readonly onchange: () => void
+}
+
+export const openResidents = async (options: ResidentsOptions): Promise<Residents> => {
+  const { context, executor, onchange } = options
+  const { clock, store } = context
+  const hosted = new Map<string, Hosted>()
+  const ledgers = new Map<string, Ledger>()
+  const outgoing = new Map<string, Outgoing>()
+  const moves = new Map<string, Move>()
+  const phases = new Map<string, MovePhase>()
+  const emitters = new Map<string, Emitter<AgentEvent>>()
+  const asking = new Map<string, Promise<void>>()
+  const ended = new AbortController()
+
+  const events = (agent: string): Emitter<AgentEvent> => {
+    const emitter = emitters.get(agent) ?? createEmitter<AgentEvent>()
+    emitters.set(agent, emitter)
+    return emitter
+  }
+
+  const host = (
+    ledger: Ledger,
+    manifest: Manifest,
+    init: Uint8Array,
+    more: { placed?: Placed; onfirst?: () => void } = {},
+  ): void => {
+    const { agent } = ledger
+    ledgers.set(agent, ledger)
+    hosted.set(
+      agent,
+      createHosted({
+        context,
+        ledger,
+        executor,
+        manifest,
+        init,
+        ...more,
+        onevent: (event) => events(agent).emit(event),
+        onchange,
+      }),
+    )
+    onchange()
+  }
+
+  const unhost = async (agent: string): Promise<void> => {
+    const one = hosted.get(agent)
+    hosted.delete(agent)
+    await one?.stop()
+    onchange()
+  }
+
+  const originOf = async (ledger: Ledger): Promise<{ manifest: Manifest; init: Uint8Array }> => {
+    const genesis: Genesis = ledger.chain.genesis.body
+    const manifest = await ledger.readBlock(genesis.manifest.multihash.digest)
+    const init = genesis.init === null ? new Uint8Array() : await ledger.readBlock(genesis.init.multihash.digest)
+    if (manifest === undefined || init === undefined)
+      throw new IgorError('STORE_DAMAGED', `the manifest or init of ${ledger.agent} is missing`)
+    return { manifest: parseManifest(manifest), init }
+  }
+
+  /** Applies the target's decision on a handoff of this node. */
+  const settle =
+    (ledger: Ledger) =>
+    async (decision: LineageRecord): Promise<void> => {
+      const { agent } = ledger
+      if (ledger.row.state !== 'handoff-pending') return
+      if (decision.body.kind === 'refuse') {
+        await ledger.takeBack(decision)
+        const one = hosted.get(agent)
+        if (one === undefined) {
+          const { manifest, init } = await originOf(ledger)
+          host(ledger, manifest, init)
+        } else one.wake()
+      } else {
+        await ledger.depart([decision])
+        await unhost(agent)
+      }
+      phases.delete(agent)
+      onchange()
+    }
+
+  const ask = (ledger: Ledger): void => {
+    const { agent } = ledger
+    if (asking.has(agent)) return
+    const asked = askUntilDecided(context, ledger, settle(ledger), ended.signal)
+      .catch((error) => context.report({ level: 'error', code: 'HANDOFF_PENDING', agent, message: String(error) }))
+      .finally(() => asking.delete(agent))
+    asking.set(agent, asked)
+  }
+
+  const load = async (agent: string): Promise<void> => {
+    const loaded = await loadLedger(context, agent)
+    const ledger = loaded?.ledger
+    if (ledger === undefined) {
+      if (loaded !== undefined && loaded.row.state !== 'retired') {
+        context.report({
+          level: 'error',
+          code: 'STORE_DAMAGED',
+          agent,
+          message: `the history of ${agent} is gone from the store: it halts until its owner recovers it`,
+        })
+      }
+      return
+    }
+    ledgers.set(agent, ledger)
+    if (options.displaced && (ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending')) {
+      await ledger.halt('the store was found at another place than where it was made: another copy of it may be running')
+    }
+    if (ledger.row.state === 'recovery-required') {
+      context.report({ level: 'error', code: 'AGENT_HALTED', agent, message: `${agent} is halted: ${ledger.row.why}` })
+    } else if (ledger.row.state === 'active-owner') {
+      const { manifest, init } = await originOf(ledger)
+      host(ledger, manifest, init)
+    } else if (ledger.row.state === 'handoff-pending') ask(ledger)
+  }
+
+  const mine = async (): Promise<string[]> => {
+    const agents: string[] = []
+    for (const key of await store.list(keys.authorities)) {
+      const agent = key.slice(keys.authorities.length)
+      const owner = await store.get(keys.owner(agent))
+      if (owner === undefined || hexOf(owner) === hexOf(context.fence)) agents.push(agent)
+    }
+    return agents
+  }
+  for (const agent of await mine()) {
+    await load(agent).catch((error) => context.report({ level: 'error', code: 'STORE_DAMAGED', agent, message: String(error) }))
+  }
+
+  await sweepModules(store, await modulesInUse(store))
+
+  const live = (agent: string): Hosted => {
+    const one = hosted.get(agent)
+    if (one !== undefined && one.ledger.row.state === 'active-owner') return one
+    const ledger = ledgers.get(agent)
+    if (ledger?.row.state === 'handoff-pending') throw new IgorError('HANDOFF_PENDING', `${agent} is moving already`)
+    if (ledger?.row.state === 'recovery-required')
+      throw new IgorError('AGENT_HALTED', `${agent} is halted here: ${ledger.row.why}`)
+    throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
+  }
+
+  return {
+    hosted: (agent) => hosted.get(agent),
+    ledger: (agent) => ledgers.get(agent),
+    ledgers: () => [...ledgers.values()],
+    lastMove: (agent) => moves.get(agent),
+    progress: (agent) => {
+      const phase = phases.get(agent)
+      return phase === undefined ? undefined : { phase }
+    },
+    outgoing: (agent) => outgoing.get(agent),
+    get count() {
+      return hosted.size
+    },
+    events,
+
+    spawn: async (given, owner) => {
+      const manifest = parseManifest(given.manifest)
+      checkSpawn(given)
+      // Moving is not asked for here: an agent may start where it could not go.
+      checkGuest(options.house(), { ...manifest, migration: { enabled: true, maxPricePerSecond: null, allow: null } })
+      if (roomOf(options.house()) === 0)
+        throw new IgorError('QUOTA', 'this node has no room for another agent: retire or move one, or raise its limit')
+      const { cid, rows } = moduleRows(given.module)
+      const module = cid.toString()
+      const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
+      const { instrument } = await executor.load(module, async () => given.module, limits)
+      const born = owner.newAgent()
+      const init = given.init ?? new Uint8Array()
+      const time = clock.now()
+      const attempt = { tick: 0, time, root: born.nonce, messages: [] }
+      const { placed, result } = await executor.place({ module, ...limits, init, tickMs: manifest.limits.maxTickMs, attempt })
+      try {
+        if (result === undefined) throw new IgorError('HOST_FAULT', 'the worker did not answer with the first state')
+        const part: HostPart = { ...emptyHostPart, time, kv: result.delta.kv ?? [] }
+        const ledger = await bear(context, {
+          agent: born.agent,
+          nonce: born.nonce,
+          name: given.name ?? nameOf(born.agent),
+          module: cid,
+          moduleRows: rows,
+          manifest: manifest.bytes,
+          init,
+          budget: given.budget ?? 0n,
+          sign: born.sign,
+          delta: result.delta,
+          host: part,
+          instrument,
+        })
+        host(ledger, manifest, init, { placed })
+        return ledger
+      } catch (error) {
+        executor.drop(placed)
+        throw error
+      }
+    },
+
+    move: async (agent, target, orders, signal) => {
+      const one = live(agent)
+      try {
+        const move = await moveOut(context, {
+          hosted: one,
+          target,
+          orders,
+          outgoing,
+          settle: settle(one.ledger),
+          onstopped: onchange,
+          onprogress: (phase, done, total) => {
+            const changed = phases.get(agent) !== phase
+            phases.set(agent, phase)
+            events(agent).emit({ type: 'progress', phase, done, total })
+            if (changed) onchange()
+          },
+          ...(signal ? { signal } : {}),
+        })
+        moves.set(agent, move)
+        events(agent).emit({ type: 'moved', move })
+        return move
+      } finally {
+        phases.delete(agent)
+        if (one.ledger.row.state === 'handoff-pending') ask(one.ledger)
+        onchange()
+      }
+    },
+
+    packUp: async (agent, ready, orders) => {
+      const one = live(agent)
+      await one.atBoundary(async () => {
+        await one.ledger.handoff(ready, orders)
+      })
+      ask(one.ledger)
+      onchange()
+    },
+
+    arrived: ({ ledger, manifest, init, placed, from, since }) => {
+      const { agent } = ledger
+      const tick = ledger.chain.tick
+      void unhost(agent).then(() =>
+        host(ledger, manifest, init, {
+          ...(placed === undefined ? {} : { placed }),
+          onfirst: () => {
+            const downtimeMs = since === undefined ? 0 : Math.max(0, clock.elapsed() - since)
+            const move: Move = { agent, from, to: context.peer, tick, downtimeMs }
+            moves.set(agent, move)
+            events(agent).emit({ type: 'moved', move })
+          },
+        }),
+      )
+    },
+
+    reconcile: async (ledger, theirs) => {
+      const { agent } = ledger
+      const verdict = judge({ chain: ledger.chain, records: ledger.records }, theirs)
+      const { state } = ledger.row
+      const here = state === 'active-owner' || state === 'handoff-pending'
+      if (verdict === 'behind') {
+        if (here) throw new IgorError('HANDOFF_REJECTED', `that history of ${agent} is older than the one here`)
+        return
+      }
+      if (verdict === 'rival') {
+        if (here) {
+          await ledger.halt(
+            `another branch of its history exists: record ${theirs.chain.head.id} against ${ledger.chain.head.id}`,
+          )
+          await unhost(agent)
+        }
+        throw new IgorError(
+          'AGENT_HALTED',
+          `that history of ${agent} contradicts the one known here: only its owner can recover it`,
+        )
+      }
+      if (verdict === 'superseded') {
+        await ledger.supersede(theirs)
+        await unhost(agent)
+        return
+      }
+      if (!here) return
+      const { authority } = theirs.chain
+      const own = (authority.status === 'held' || authority.status === 'offered') && authority.by === context.peer
+      if (own && theirs.chain.head.id.equals(ledger.chain.head.id)) return
+      if (own) {
+        // Signed by this node, and this store does not know of it: the store was restored from an older copy.
+        await ledger.halt('later records of this node are known elsewhere: its store was restored from an older copy')
+        await unhost(agent)
+        throw new IgorError('AGENT_HALTED', `${agent} is halted: this node's store is older than its history`)
+      }
+      await ledger.depart(theirs.records)
+      await unhost(agent)
+    },
+
+    stop: async () => {
+      ended.abort()
+      await Promise.all([...hosted.values()].map((one) => one.stop()))
+      await Promise.all(asking.values())
+      for (const emitter of emitters.values()) emitter.clear()
+    },
+  }
+}
+
+const checkSpawn = (given: SpawnOptions): void => {
+  if ((given.init?.length ?? 0) > MAX_INIT)
+    throw new IgorError('BAD_INIT', `init has at most ${MAX_INIT} bytes; this one has ${given.init?.length}`)
+  if (given.budget !== undefined && (given.budget < 0n || given.budget > MAX_BUDGET)) {
+    throw new IgorError('BAD_REQUEST', `a budget is 0 to ${MAX_BUDGET} microcents`)
+  }
+  const name = given.name?.trim()
+  if (
+    given.name !== undefined &&
+    (name === undefined || name.length === 0 || [...name].length > MAX_NAME || name !== given.name)
+  ) {
+    throw new IgorError('BAD_REQUEST', `a name has 1 to ${MAX_NAME} characters and no space around it`)
+  }
+}

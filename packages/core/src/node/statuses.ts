@@ -1,0 +1,111 @@
+/**
+ * What is known of every agent, as people read it: from the ledger where it is here, else from what
+ * its host says.
+ *
+ * @module
+ */
+import type { Ledger } from '../agent/ledger.ts'
+import type { AgentState, AgentStatus } from '../api.ts'
+import { nameOf } from '../names.ts'
+import type { Owner } from './owner.ts'
+import type { Peers } from './peers.ts'
+import type { Residents } from './residents.ts'
+
+interface Sources {
+  readonly peer: string
+  readonly residents: Residents
+  readonly peers: Peers
+  readonly owner: Owner
+}
+
+const stateHere = (residents: Residents, ledger: Ledger): { state: AgentState; reason?: string } => {
+  const { row, chain, agent, current } = ledger
+  switch (row.state) {
+    case 'recovery-required':
+      return { state: 'halted', reason: `${row.why}. It stands still here; only its owner can recover it.` }
+    case 'handoff-pending': {
+      const { authority } = chain
+      const to = authority.status === 'offered' ? authority.ready.to : 'its target'
+      const reason = `It left for ${to}; this node keeps asking until the answer is known.`
+      return residents.outgoing(agent) === undefined ? { state: 'moving', reason } : { state: 'moving' }
+    }
+    case 'retired':
+      return chain.authority.status === 'retired' ? { state: 'retired', reason: 'Its owner gave it up.' } : { state: 'moved' }
+    case 'active-owner': {
+      const hosted = residents.hosted(agent)
+      if (hosted?.aside !== undefined) return { state: 'faulted', reason: hosted.aside }
+      const host = current?.host
+      if (host?.faulted != null) return { state: 'faulted', reason: `${host.faulted}. Resume it to try again.` }
+      if (host?.paused === true) return { state: 'paused' }
+      return residents.progress(agent) === undefined ? { state: 'active' } : { state: 'moving' }
+    }
+  }
+}
+
+/** An agent whose ledger this store has. */
+const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentStatus => {
+  const { chain, agent, current } = ledger
+  const hosted = residents.hosted(agent)
+  const here = ledger.row.state !== 'retired'
+  const { authority } = chain
+  const lastMove = residents.lastMove(agent)
+  const { body } = chain.genesis
+  return {
+    agent,
+    name: body.name,
+    ...stateHere(residents, ledger),
+    tick: chain.tick,
+    epoch: chain.epoch,
+    seq: chain.head.body.seq,
+    head: chain.head.id.toString(),
+    budget: chain.budget,
+    host: here ? peer : authority.by,
+    here,
+    resided: true,
+    owned: owner.learn(body),
+    public: hosted?.manifest.public ?? false,
+    born: body.time,
+    ...(lastMove === undefined ? {} : { lastMove }),
+    capabilities: hosted === undefined ? [] : [...hosted.manifest.capabilities.keys()],
+    inbox: current?.host.inbox.length ?? 0,
+    memory: hosted?.memory ?? 0,
+  }
+}
+
+export const listStatuses = (sources: Sources): AgentStatus[] => {
+  const { residents, peers, owner } = sources
+  const all = new Map<string, AgentStatus>()
+  for (const ledger of residents.ledgers()) all.set(ledger.agent, ofLedger(sources, ledger))
+  for (const { peer, agents } of peers.said()) {
+    for (const said of agents) {
+      if (said.state === 'moved') continue
+      const known = all.get(said.agent)
+      const older =
+        known !== undefined && (known.here || said.epoch < known.epoch || (said.epoch === known.epoch && said.seq < known.seq))
+      if (older) continue
+      const { agent, name, state, tick, epoch, seq, head } = said
+      const lastMove = residents.lastMove(agent)
+      all.set(agent, {
+        agent,
+        name: name || known?.name || nameOf(agent),
+        state,
+        tick,
+        epoch,
+        seq,
+        head,
+        budget: known?.budget ?? 0n,
+        host: peer,
+        here: false,
+        resided: known?.resided ?? false,
+        owned: owner.owns(agent) ?? false,
+        public: said.public,
+        ...(known?.born === undefined ? {} : { born: known.born }),
+        ...(lastMove === undefined ? {} : { lastMove }),
+        capabilities: known?.capabilities ?? [],
+        inbox: 0,
+        memory: known?.memory ?? 0,
+      })
+    }
+  }
+  return [...all.values()]
+}
