@@ -183,6 +183,10 @@ export const createLane = ({ thread, clock, slackMs, onend }: LaneOptions): Lane
     if (reply.type === 'ran') {
       settleJobs(work, reply.results)
       if (!reply.done) return
+      if (work.length > 0) {
+        end('exit', 'a worker left jobs without a result')
+        return
+      }
     } else if (work[0]?.kind === 'ask') work[0].resolve(reply)
     else {
       end('exit', reply.type === 'failed' ? reply.message : `a worker answered ${reply.type} to a run`)

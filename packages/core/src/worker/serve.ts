@@ -21,6 +21,17 @@ const REPORT_MS = 5
 /** Hashing so much takes up to a tenth of a second: time for a sign of life. */
 const SIGN_BYTES = 4 * 1024 * 1024
 
+const absent = (place: Place): JobResult => ({
+  place,
+  ticks: 0,
+  more: false,
+  taken: 0,
+  logs: [],
+  longestMs: 0,
+  delta: { memoryBytes: 0, chunks: [], globals: [] },
+  fault: 'it was dropped before it ran',
+})
+
 const livePool = (): Pool & { limit: number } => {
   // In the order of their last use.
   const live = new Set<Agent>()
@@ -103,8 +114,9 @@ export const serve = (port: Port, platform: Tools): void => {
     sign = () => report(false)
     for (const [i, job] of jobs.entries()) {
       const agent = agents.get(job.place)
-      if (agent === undefined) throw new Error(`there is no agent in place ${job.place}`)
-      results.push(agent.run(job, sign))
+      // It may have been dropped while the job was on its way: its neighbours' jobs go on.
+      const result = agent?.run(job, sign) ?? absent(job.place)
+      results.push(result)
       if (i < jobs.length - 1 && tools.now() - reported >= REPORT_MS) report(false)
     }
     sign = () => {}
