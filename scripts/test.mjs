@@ -1,0 +1,172 @@
+// `npm test`: every check of the project, on a fresh clone too. Each stage runs, whatever the one before it found; the last
+// line is `N passed, N failed`. Options: --only STAGE,… and --skip STAGE,… (lint, build, packages, unit, browser, e2e).
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from './build.mjs'
+import { checkPackages } from './check-packages.mjs'
+import { ensureInstalled, environment, isBuilt, run, runTool, tools } from './workspace.mjs'
+
+/** Longer than any stage takes; one that hangs must end. */
+const STAGE_MS = 10 * 60_000
+
+/**
+ * @typedef {{passed: number, failed: number, skipped?: number}} Counts
+ * @typedef {{name: string, needs?: ('build' | 'chromium')[], run: (scratch: string) => Promise<Counts>}} Stage
+ */
+
+/** @type {Stage[]} */
+const stages = [
+  { name: 'lint', run: async () => oneOf(await runTool(tools.biome, ['check', '.'], { timeoutMs: STAGE_MS })) },
+  { name: 'build', run: buildStage },
+  { name: 'packages', needs: ['build'], run: packagesStage },
+  { name: 'unit', needs: ['build'], run: (scratch) => vitest('node', scratch) },
+  { name: 'browser', needs: ['chromium'], run: (scratch) => vitest('chromium', scratch) },
+  { name: 'e2e', needs: ['build', 'chromium'], run: playwright },
+]
+
+/** @param {number} code */
+const oneOf = (code) => (code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 })
+
+let built = false
+
+async function buildStage() {
+  await build()
+  built = true
+  return { passed: 1, failed: 0 }
+}
+
+async function packagesStage() {
+  const results = await checkPackages()
+  for (const { name, problems } of results) for (const problem of problems) console.log(`FAIL ${name}: ${problem}`)
+  const failed = results.filter(({ problems }) => problems.length > 0).length
+  return { passed: results.length - failed, failed }
+}
+
+/** @param {'node' | 'chromium'} project @param {string} scratch @returns {Promise<Counts>} */
+async function vitest(project, scratch) {
+  const file = join(scratch, `vitest-${project}.json`)
+  const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
+  const code = await runTool(tools.vitest, args, { timeoutMs: STAGE_MS })
+  const report = await readReport(file, code)
+  // A file that could not be loaded has no tests to fail.
+  const broken = report.testResults.filter(
+    (suite) => suite.status === 'failed' && !suite.assertionResults.some((test) => test.status === 'failed'),
+  )
+  return settle(code, {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  })
+}
+
+/** @param {string} scratch @returns {Promise<Counts>} */
+async function playwright(scratch) {
+  const file = join(scratch, 'playwright.json')
+  const env = { ...environment(), PLAYWRIGHT_JSON_OUTPUT_FILE: file }
+  const code = await runTool(tools.playwright, ['test', '-c', 'e2e', '--reporter=list,json'], { env, timeoutMs: STAGE_MS })
+  const { stats, errors } = await readReport(file, code)
+  return settle(code, { passed: stats.expected, failed: stats.unexpected + stats.flaky + errors.length, skipped: stats.skipped })
+}
+
+/** @param {string} file @param {number} code */
+async function readReport(file, code) {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'))
+  } catch {
+    throw new Error(code === 124 ? `took longer than ${STAGE_MS / 60_000} min` : `gave no report (exit code ${code})`)
+  }
+}
+
+/** A runner that fails for another reason than a test counts as one failure. @param {number} code @param {Counts} counts */
+function settle(code, counts) {
+  return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts
+}
+
+/** Names the browser that the tests drive, and brings one if there is none. @throws {Error} */
+async function ensureChromium() {
+  const { findChromium } = await import('./chromium.mjs')
+  const works = async () => {
+    const path = findChromium()
+    return (
+      path !== undefined &&
+      (await run(path, ['--version', '--no-sandbox'], { stdout: 'ignore', timeoutMs: 30_000 }).catch(() => 1)) === 0
+    )
+  }
+  if (await works()) return
+  if (findChromium() === undefined) {
+    console.log('No Chromium yet: Playwright brings one …')
+    await runTool(tools.playwright, ['install', 'chromium'], { timeoutMs: STAGE_MS })
+    if (await works()) return
+  }
+  // Debian's comes with the libraries that it needs.
+  if (process.platform === 'linux' && process.getuid?.() === 0) {
+    console.log('Playwright cannot: Debian brings one …')
+    const env = { ...environment(), DEBIAN_FRONTEND: 'noninteractive' }
+    const aptGet = (...args) => run('apt-get', [...args, '-q', '-y'], { env, timeoutMs: STAGE_MS }).catch(() => 1)
+    await aptGet('update')
+    if ((await aptGet('install', '--no-install-recommends', 'chromium')) === 0) {
+      process.env.IGOR_CHROMIUM = '/usr/bin/chromium'
+      if (await works()) return
+    }
+  }
+  throw new Error('there is no Chromium: install one and name it by IGOR_CHROMIUM=/path/to/chromium')
+}
+
+const prepare = {
+  async build() {
+    if (built || (await isBuilt())) return
+    await build()
+    built = true
+  },
+  chromium: ensureChromium,
+}
+
+/** @param {string[]} args @returns {Stage[]} */
+function choose(args) {
+  const names = stages.map(({ name }) => name)
+  let chosen = names
+  for (let i = 0; i < args.length; i++) {
+    const [option, joined] = args[i].split('=', 2)
+    const list = (joined ?? args[++i] ?? '').split(',')
+    const unknown = list.find((name) => !names.includes(name))
+    if (!['--only', '--skip'].includes(option) || unknown !== undefined) {
+      console.error(`test: options are --only and --skip with stages of ${names.join(', ')} (such as --only unit,e2e)`)
+      process.exit(2)
+    }
+    chosen = chosen.filter((name) => list.includes(name) === (option === '--only'))
+  }
+  return stages.filter(({ name }) => chosen.includes(name))
+}
+
+const chosen = choose(process.argv.slice(2))
+await ensureInstalled()
+const scratch = await mkdtemp(join(tmpdir(), 'igor-test-'))
+const summary = []
+/** A need that failed once is not tried for every stage anew. @type {Map<string, Promise<void>>} */
+const prepared = new Map()
+for (const { name, needs = [], run: runStage } of chosen) {
+  console.log(`\n── ${name} ──`)
+  const start = Date.now()
+  try {
+    for (const need of needs) {
+      if (!prepared.has(need)) prepared.set(need, prepare[need]())
+      await prepared.get(need)
+    }
+    const counts = await runStage(scratch)
+    summary.push({ name, seconds: (Date.now() - start) / 1000, ...counts, note: '' })
+  } catch (error) {
+    summary.push({ name, seconds: (Date.now() - start) / 1000, passed: 0, failed: 1, note: `could not run: ${error.message}` })
+    console.log(`${name} could not run: ${error.message}`)
+  }
+}
+await rm(scratch, { recursive: true, force: true })
+
+console.log('\n── summary ──')
+for (const { name, passed, failed, skipped = 0, seconds, note } of summary) {
+  const counts = `${String(passed).padStart(5)} passed ${String(failed).padStart(4)} failed${skipped > 0 ? ` ${skipped} skipped` : ''}`
+  console.log(`${name.padEnd(9)} ${counts}  ${seconds.toFixed(1)} s${note && `  ${note}`}`)
+}
+const total = (/** @type {'passed' | 'failed'} */ key) => summary.reduce((sum, stage) => sum + stage[key], 0)
+console.log(`${total('passed')} passed, ${total('failed')} failed`)
+process.exitCode = total('failed') > 0 ? 1 : 0
