@@ -65,11 +65,11 @@ export class SandboxError extends Error {
 /** Why a program was stopped, in words that do not depend on the engine. */
 export type TrapKind =
   | 'unreachable'
-  | 'memory-out-of-bounds'
-  | 'table-out-of-bounds'
+  /** Of the memory, a table or a segment: engines do not tell them apart alike. */
+  | 'out-of-bounds'
   | 'divide-by-zero'
-  | 'integer-overflow'
-  | 'bad-conversion'
+  /** A quotient, or a float made an integer, that does not fit. */
+  | 'unrepresentable'
   | 'bad-indirect-call'
   | 'stack-overflow'
   /** A host function refused to go on. */

@@ -152,14 +152,14 @@ describe('start', () => {
 describe('faults', () => {
   test.each<[TrapKind, string, ...Value[]]>([
     ['unreachable', 'abort'],
-    ['memory-out-of-bounds', 'load', -1],
-    ['memory-out-of-bounds', 'init', 0, 0, 99],
-    ['table-out-of-bounds', 'isNull', 99],
+    ['out-of-bounds', 'load', -1],
+    ['out-of-bounds', 'init', 0, 0, 99],
+    ['out-of-bounds', 'isNull', 99],
     ['divide-by-zero', 'divide', 1, 0],
-    ['integer-overflow', 'divide', -(2 ** 31), -1],
-    ['bad-conversion', 'truncate', 1e30],
+    ['unrepresentable', 'divide', -(2 ** 31), -1],
+    ['unrepresentable', 'truncate', 1e30],
     ['bad-indirect-call', 'indirect', 3, 1, 1],
-    ['table-out-of-bounds', 'indirect', 99, 1, 1],
+    ['out-of-bounds', 'indirect', 99, 1, 1],
     ['stack-overflow', 'deep', 1],
   ])('%s', async (kind, name, ...args) => {
     const { instance } = await pair()

@@ -5,24 +5,20 @@
  */
 import { Trap, type TrapKind } from './errors.ts'
 
-/** V8's and SpiderMonkey's messages; JavaScriptCore's where they are known. First match counts. */
+/** The messages of V8, SpiderMonkey and JavaScriptCore. The first match counts. */
 const KINDS: readonly (readonly [RegExp, TrapKind])[] = [
   [/unreachable/i, 'unreachable'],
-  [/table index|table access|index out of bounds.*table|out of bounds table/i, 'table-out-of-bounds'],
-  [/memory access|index out of bounds|out of bounds memory/i, 'memory-out-of-bounds'],
+  [/out of bounds|memory access/i, 'out-of-bounds'],
   [/divide by zero|division by zero|remainder by zero/i, 'divide-by-zero'],
-  [/result unrepresentable|integer overflow|divide result/i, 'integer-overflow'],
-  [/float unrepresentable|invalid conversion|out of range|truncat/i, 'bad-conversion'],
+  [/unrepresentable|integer overflow|invalid conversion|truncation/i, 'unrepresentable'],
   [/signature|null function|indirect call/i, 'bad-indirect-call'],
 ]
 
 const WORDS: Readonly<Record<TrapKind, string>> = {
   unreachable: 'reached an instruction that must not be reached (abort or panic)',
-  'memory-out-of-bounds': 'touched memory out of bounds',
-  'table-out-of-bounds': 'touched a table out of bounds',
+  'out-of-bounds': 'reached out of bounds of its memory or a table',
   'divide-by-zero': 'divided by zero',
-  'integer-overflow': 'divided to a result that does not fit',
-  'bad-conversion': 'converted a float that fits no integer',
+  unrepresentable: 'made an integer of a number that does not fit',
   'bad-indirect-call': 'called a function through a pointer of the wrong type, or null',
   'stack-overflow': 'recursed too deeply',
   refused: 'was refused by the host',
