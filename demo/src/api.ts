@@ -1,0 +1,20 @@
+/**
+ * The public API as this page uses it, in one place.
+ *
+ * @module
+ */
+export type {
+  Agent,
+  AgentEvent,
+  AgentState,
+  AgentStatus,
+  LinkKind,
+  Move,
+  MovePhase,
+  Node as IgorNode,
+  NodeEvent,
+  Passport,
+  Peer,
+  StoreUsage,
+  View,
+} from '@igor/core'

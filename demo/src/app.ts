@@ -1,0 +1,166 @@
+/**
+ * Joins the node to the page: what the node says becomes state, and state is rendered once a frame.
+ *
+ * @module
+ */
+import { learnMove, tellMove } from './actions.ts'
+import type { IgorNode, Peer } from './api.ts'
+import { learnNames } from './names.ts'
+import type { Site } from './site.ts'
+import { type App, MAX_ACTIVITY, newState } from './state.ts'
+
+/** Time to connect before the page says that the server does not answer. */
+const SERVER_GRACE_MS = 4000
+/** Ages are shown in seconds. */
+const CLOCK_MS = 1000
+const USAGE_EVERY_MS = 15_000
+
+const liveRegion = (urgent: boolean): ((text: string) => void) => {
+  const el = document.createElement('div')
+  el.className = 'for-ears'
+  el.setAttribute('role', urgent ? 'alert' : 'status')
+  el.setAttribute('data-testid', urgent ? 'live-urgent' : 'live')
+  document.body.append(el)
+  return (text) => {
+    el.textContent = text
+  }
+}
+
+export interface RunningApp {
+  readonly app: App
+  stop(): void
+}
+
+export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => {
+  const state = newState()
+  state.site = site
+  state.online = navigator.onLine
+  const renders: (() => void)[] = []
+  const polite = liveRegion(false)
+  const urgent = liveRegion(true)
+  const began = performance.now()
+  let frame = 0
+  let serial = 0
+  let reached = false
+
+  const app: App = {
+    node,
+    state,
+    changed() {
+      frame ||= requestAnimationFrame(() => {
+        frame = 0
+        for (const render of renders) render()
+      })
+    },
+    onrender(render) {
+      renders.push(render)
+    },
+    announce(text, isUrgent = false) {
+      ;(isUrgent ? urgent : polite)(text)
+    },
+    note(level, text, agent) {
+      const last = state.activity.at(-1)
+      if (last?.text === text && Date.now() - last.time < 2000) return
+      state.activity = [
+        ...state.activity.slice(1 - MAX_ACTIVITY),
+        { id: serial++, time: Date.now(), level, text, ...(agent === undefined ? {} : { agent }) },
+      ]
+      app.changed()
+    },
+  }
+
+  let links = new Map<string, Peer['link']>()
+  const tellPeers = (): void => {
+    const now = new Map(state.peers.map((peer) => [peer.id, peer.link]))
+    const settled = performance.now() - began > SERVER_GRACE_MS
+    for (const peer of state.peers) {
+      const before = links.get(peer.id) ?? 'none'
+      if (before === peer.link || peer.id === node.id) continue
+      if (before === 'none') app.note('info', `${peer.name} is in sight`)
+      else if (peer.link === 'none') app.note('info', `${peer.name} is out of reach`)
+      else if (before === 'relayed') app.note('info', `${peer.name} is connected directly now`)
+    }
+    for (const [id, link] of links) if (settled && link !== 'none' && !now.has(id)) app.note('info', 'A node left')
+    links = now
+  }
+
+  const checkServer = (): void => {
+    if (!state.site) return
+    const link = state.peers.find((peer) => peer.id === state.site?.peerId)?.link ?? 'none'
+    if (link !== 'none') {
+      if (state.serverLost !== undefined) {
+        app.note('info', `${state.site.name} answers again`)
+        app.announce(`The server ${state.site.name} answers again.`)
+      }
+      reached = true
+      state.serverLost = undefined
+    } else if (state.serverLost === undefined && (reached || performance.now() - began > SERVER_GRACE_MS)) {
+      state.serverLost = Date.now()
+      app.note('warn', `${state.site.name} does not answer`)
+      app.announce(`The server ${state.site.name} does not answer. Agents in this tab go on.`)
+    }
+  }
+
+  const refresh = (): void => {
+    state.agents = node.agents()
+    state.peers = node.peers()
+    learnNames(node, state.peers, state.site)
+    for (const status of state.agents) {
+      const first = !state.moves.has(status.agent)
+      if (!status.lastMove || !learnMove(app, status.lastMove)) continue
+      // What it did before this page looked is no news.
+      if (first && performance.now() - began < SERVER_GRACE_MS) {
+        state.moves.set(status.agent, { move: status.lastMove, seen: Number.NEGATIVE_INFINITY })
+      } else tellMove(app, status, status.lastMove)
+    }
+    tellPeers()
+    checkServer()
+    app.changed()
+  }
+
+  const offChange = node.onchange(refresh)
+  const offEvent = node.onevent((event) => {
+    app.note(event.level, event.message, event.agent)
+    if (event.level === 'error') app.announce(event.message, true)
+  })
+  const onNetwork = (): void => {
+    state.online = navigator.onLine
+    app.changed()
+  }
+  const onVisible = (): void => {
+    if (!document.hidden) refresh()
+  }
+  addEventListener('online', onNetwork)
+  addEventListener('offline', onNetwork)
+  document.addEventListener('visibilitychange', onVisible)
+  const timer = setInterval(() => {
+    checkServer()
+    if (!document.hidden) app.changed()
+  }, CLOCK_MS)
+  const weigh = (): void => {
+    node.usage().then(
+      (usage) => {
+        state.usage = usage
+        app.changed()
+      },
+      () => {},
+    )
+  }
+  weigh()
+  const usageTimer = setInterval(weigh, USAGE_EVERY_MS)
+  refresh()
+
+  return {
+    app,
+    stop() {
+      offChange()
+      offEvent()
+      clearInterval(timer)
+      clearInterval(usageTimer)
+      removeEventListener('online', onNetwork)
+      removeEventListener('offline', onNetwork)
+      document.removeEventListener('visibilitychange', onVisible)
+      if (frame) cancelAnimationFrame(frame)
+    },
+  }
+}

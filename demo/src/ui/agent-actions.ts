@@ -1,0 +1,125 @@
+/**
+ * The buttons of an agent: move, pause, export, retire. Whoever lacks the owner's key sees why they rest.
+ *
+ * @module
+ */
+import { act, pauseAgent, resumeAgent, retireAgent } from '../actions.ts'
+import type { AgentStatus } from '../api.ts'
+import { type Archipelago, mayOrder } from '../archipelago.ts'
+import { h, type Piece, setAttr, setText, show } from '../dom.ts'
+import { saveFile } from '../files.ts'
+import { type App, agentOf } from '../state.ts'
+import { fileName } from '../words.ts'
+import { openMoveMenu } from './card.ts'
+import { confirm } from './dialog.ts'
+import { openExportFor } from './export-dialog.ts'
+import { type IconName, icon } from './icons.ts'
+import { openMenu } from './menu.ts'
+
+export const saveCopy = (app: App, status: AgentStatus): Promise<boolean> =>
+  act(app, status.agent, 'saving', `${status.name} was not saved`, async (agent) => {
+    const file = await agent.export()
+    saveFile(fileName(`${status.name}-tick-${status.tick}`, '.car'), file, 'application/vnd.ipld.car')
+    app.state.saved.set(status.agent, status.tick)
+    app.note('info', `Saved a copy of ${status.name} at about tick ${status.tick}. It goes on where it is.`, status.agent)
+    app.announce(`Saved a copy of ${status.name}.`)
+  })
+
+export const agentActions = (app: App, id: string, map: () => Archipelago): Piece<AgentStatus> => {
+  const now = (): AgentStatus | undefined => agentOf(app.state, id)
+  const button = (
+    name: IconName,
+    testid: string,
+    label: string,
+    click: (status: AgentStatus, el: HTMLElement) => void,
+    menu = false,
+  ) => {
+    const words = h('span', { text: label })
+    const el = h(
+      'button',
+      {
+        class: 'button',
+        id: testid,
+        attr: { type: 'button', ...(menu ? { 'aria-haspopup': 'menu', 'aria-expanded': 'false' } : {}) },
+        on: {
+          click: () => {
+            const status = now()
+            if (status && el.getAttribute('aria-disabled') !== 'true') click(status, el)
+          },
+        },
+      },
+      icon(name),
+      words,
+    )
+    return { el, words }
+  }
+  const move = button('move', 'action-move', 'Move to…', (_status, el) => openMoveMenu(app, el, id, map), true)
+  const pause = button('pause', 'action-pause', 'Pause', (status) => void pauseAgent(app, status))
+  const resume = button('play', 'action-resume', 'Resume', (status) => void resumeAgent(app, status))
+  const exporter = button(
+    'save',
+    'action-export',
+    'Export…',
+    (status, el) =>
+      openMenu(el, `Export ${status.name}`, [
+        {
+          label: 'Save a copy',
+          detail: 'For a look inside, a proof, or recovery. It goes on here.',
+          icon: 'file',
+          run: () => void saveCopy(app, status),
+        },
+        {
+          label: 'Into a file, for one node',
+          detail: 'It leaves in the file, and goes on only there.',
+          icon: 'out',
+          ...(status.owned ? {} : { not: 'Only its owner can send it away.' }),
+          run: () => openExportFor(app, status),
+        },
+      ]),
+    true,
+  )
+  const retire = button('end', 'action-retire', 'Retire', async (status) => {
+    const yes = await confirm({
+      title: `Retire ${status.name}?`,
+      text: `It stops at tick ${status.tick} and does not tick again. Its history stays and can be checked. Only its owner could bring it back, from a record of this end.`,
+      yes: 'Retire it',
+      danger: true,
+    })
+    if (yes) await retireAgent(app, status)
+  })
+  const why = h('p', { class: 'hint', id: 'not-owner' })
+  const el = h('div', { class: 'actions' }, move.el, pause.el, resume.el, exporter.el, retire.el, why)
+  return {
+    el,
+    update(status) {
+      const order = mayOrder(status)
+      const busy = app.state.busy.get(id)
+      const moving = app.state.runs.has(id) || status.state === 'moving'
+      const paused = status.state === 'paused'
+      const rests = status.state === 'faulted' || status.state === 'exhausted'
+      show(pause.el, !paused && !rests)
+      show(resume.el, paused || rests)
+      for (const { el: each } of [move, pause, resume, retire]) {
+        const off = !order.ok || busy !== undefined || moving || (status.state === 'halted' && each !== retire.el)
+        setAttr(each, 'aria-disabled', off ? 'true' : undefined)
+      }
+      setAttr(exporter.el, 'aria-disabled', busy !== undefined ? 'true' : undefined)
+      setText(pause.words, busy === 'pausing' ? 'Pausing…' : 'Pause')
+      setText(resume.words, busy === 'resuming' ? 'Resuming…' : 'Resume')
+      setText(retire.words, busy === 'retiring' ? 'Retiring…' : 'Retire')
+      setText(exporter.words, busy === 'saving' ? 'Saving…' : 'Export…')
+      show(why, !order.ok && status.state !== 'retired')
+      if (!order.ok)
+        setText(
+          why,
+          `${order.why} You can watch it, write to it and check its history. With the key (This tab → Keys) you can move, pause and retire it.`,
+        )
+      show(retire.el, status.state !== 'retired')
+      show(move.el, status.state !== 'retired')
+      if (status.state === 'retired') {
+        show(pause.el, false)
+        show(resume.el, false)
+      }
+    },
+  }
+}

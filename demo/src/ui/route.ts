@@ -1,0 +1,80 @@
+/**
+ * A move on its way: a line from island to island, and the agent's light travelling along it.
+ *
+ * @module
+ */
+import { s } from '../dom.ts'
+import type { App } from '../state.ts'
+import { fraction } from './journey.ts'
+import type { Sea } from './sea.ts'
+
+const FADE_MS = 900
+
+interface Trail {
+  readonly el: SVGElement
+  readonly line: SVGPathElement
+  readonly done: SVGPathElement
+  readonly light: SVGElement
+  ended: boolean
+}
+
+const middle = (el: Element, base: DOMRect): { x: number; y: number } => {
+  const at = el.getBoundingClientRect()
+  return { x: at.left + at.width / 2 - base.left, y: at.top + Math.min(at.height / 2, 60) - base.top }
+}
+
+/** @returns the overlay, and what to call at each render */
+export const routes = (app: App, sea: Sea): { readonly el: SVGElement; update(): void } => {
+  const el = s('svg', { class: 'routes', 'aria-hidden': 'true' })
+  const trails = new Map<string, Trail>()
+
+  const make = (): Trail => {
+    const line = s('path', { class: 'route-line' }) as SVGPathElement
+    const done = s('path', { class: 'route-done' }) as SVGPathElement
+    const light = s('circle', { class: 'route-light', r: 7 })
+    const group = s('g', {}, line, done, light)
+    el.append(group)
+    return { el: group, line, done, light, ended: false }
+  }
+
+  return {
+    el,
+    update() {
+      const base = el.getBoundingClientRect()
+      for (const [id, run] of app.state.runs) {
+        const from =
+          sea.islandOf(run.from)?.querySelector(`[data-agent="${CSS.escape(id)}"] .agent-being`) ?? sea.islandOf(run.from)
+        const to = sea.islandOf(run.to)
+        if (!from || !to) continue
+        let trail = trails.get(id)
+        if (!trail || trail.ended) {
+          trail?.el.remove()
+          trail = make()
+          trails.set(id, trail)
+        }
+        const a = middle(from, base)
+        const b = middle(to, base)
+        const bend = Math.min(90, Math.hypot(b.x - a.x, b.y - a.y) * 0.22)
+        const d = `M${a.x} ${a.y}Q${(a.x + b.x) / 2} ${(a.y + b.y) / 2 - bend} ${b.x} ${b.y}`
+        trail.line.setAttribute('d', d)
+        trail.done.setAttribute('d', d)
+        const length = trail.line.getTotalLength()
+        const way = fraction(app.state.live.get(id)?.progress)
+        trail.done.setAttribute('stroke-dasharray', `${length * way} ${length}`)
+        const point = trail.line.getPointAtLength(length * way)
+        trail.light.setAttribute('cx', String(point.x))
+        trail.light.setAttribute('cy', String(point.y))
+      }
+      for (const [id, trail] of trails) {
+        if (trail.ended || app.state.runs.has(id)) continue
+        trail.ended = true
+        trail.light.remove()
+        const fade = trail.el.animate([{ opacity: 1 }, { opacity: 0 }], { duration: FADE_MS, fill: 'forwards' })
+        fade.onfinish = () => {
+          trail.el.remove()
+          if (trails.get(id) === trail) trails.delete(id)
+        }
+      }
+    },
+  }
+}

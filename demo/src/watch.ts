@@ -1,0 +1,112 @@
+/**
+ * Watches the agents that a person can see at the moment, and no others: each costs a stream.
+ *
+ * @module
+ */
+import { learnMove, tellMove } from './actions.ts'
+import type { AgentEvent } from './api.ts'
+import { type App, agentOf, liveOf, MAX_LOG_LINES } from './state.ts'
+import { said } from './words.ts'
+
+/** More would cost the node more than they tell a person. */
+const MAX_WATCHED = 24
+/** An agent that scrolls by need not be dropped and taken again. */
+const LINGER_MS = 5000
+const RETRY_MS = 2000
+const MAX_LINE_CHARS = 4096
+
+export interface Watchers {
+  /** The agents to watch from now on, the most important first. */
+  want(ids: readonly string[]): void
+  stop(): void
+}
+
+const take = (app: App, id: string, event: AgentEvent): void => {
+  const live = liveOf(app.state, id)
+  switch (event.type) {
+    case 'log':
+      live.log.push({ tick: event.tick, time: event.time, text: event.text.slice(0, MAX_LINE_CHARS) })
+      live.logged++
+      if (live.log.length > MAX_LOG_LINES) live.log.splice(0, live.log.length - MAX_LOG_LINES)
+      break
+    case 'view':
+      live.view = { tick: event.tick, view: event.view }
+      break
+    case 'progress':
+      live.progress = event
+      break
+    case 'moved':
+      delete live.progress
+      if (learnMove(app, event.move)) tellMove(app, agentOf(app.state, id), event.move)
+      break
+    case 'status':
+      if (event.status.state !== 'moving') delete live.progress
+      app.state.agents = app.state.agents.map((known) =>
+        known.agent === id &&
+        (event.status.epoch > known.epoch || (event.status.epoch === known.epoch && event.status.tick >= known.tick))
+          ? event.status
+          : known,
+      )
+      break
+  }
+  app.changed()
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+  })
+
+const follow = async (app: App, id: string, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted) {
+    const live = liveOf(app.state, id)
+    try {
+      for await (const event of app.node.agent(id).watch(signal)) {
+        delete live.lost
+        take(app, id, event)
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      live.lost = said(error)
+      app.changed()
+    }
+    await pause(RETRY_MS, signal)
+  }
+}
+
+export const startWatchers = (app: App): Watchers => {
+  const running = new Map<string, { readonly stop: AbortController; unwanted: number | undefined }>()
+  return {
+    want(ids) {
+      const wanted = new Set(ids.slice(0, MAX_WATCHED))
+      const now = performance.now()
+      for (const [id, watcher] of running) {
+        if (wanted.has(id)) {
+          watcher.unwanted = undefined
+          continue
+        }
+        watcher.unwanted ??= now
+        if (now - watcher.unwanted > LINGER_MS || running.size > MAX_WATCHED) {
+          watcher.stop.abort()
+          running.delete(id)
+        }
+      }
+      for (const id of wanted) {
+        if (running.has(id) || running.size >= MAX_WATCHED) continue
+        const stop = new AbortController()
+        running.set(id, { stop, unwanted: undefined })
+        void follow(app, id, stop.signal)
+      }
+    },
+    stop() {
+      for (const { stop } of running.values()) stop.abort()
+      running.clear()
+    },
+  }
+}
