@@ -266,6 +266,8 @@ export const createCoreNode = async (
     ),
   ]
 
+  heard.start()
+
   const find = (nameOrId: string): string => {
     const all = statuses()
     const exact = all.find((one) => one.agent === nameOrId)

@@ -30,6 +30,8 @@ export interface Peers {
   /** Where an agent lives by the freshest word; undefined: nobody says. */
   hostOf(agent: string): { readonly peer: string; readonly said: SaidAgent } | undefined
   addresses(peer: string): readonly string[]
+  /** Begins to say what this node is. */
+  start(): void
   /** Something to say changed. */
   changed(): void
   close(): Promise<void>
@@ -139,7 +141,7 @@ export const openPeers = (
     changed()
     onchange()
   })
-  const running = loop()
+  let running: Promise<void> | undefined
 
   return {
     list: () => {
@@ -179,6 +181,9 @@ export const openPeers = (
       return best
     },
     addresses: (peer) => heard.get(peer)?.said.addresses ?? [],
+    start: () => {
+      running ??= loop()
+    },
     changed,
     close: async () => {
       unsubscribe()
