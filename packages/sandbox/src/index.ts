@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { InstrumentOptions, RequiredExport, Signature } from './checks.ts'
 export { CHUNK_BYTES, changedChunks, isZero } from './chunks.ts'
 export { SandboxError, type SandboxErrorCode, type SandboxErrorDetails, Trap, type TrapKind } from './errors.ts'
 export {
@@ -18,11 +19,8 @@ export {
 export {
   INSTRUMENT_VERSION,
   type Instrumented,
-  type InstrumentOptions,
   instrument,
   type Layout,
-  type RequiredExport,
-  type Signature,
 } from './instrument.ts'
 export type { ExternKind } from './module.ts'
 export type { ValTypeName } from './types.ts'

@@ -3,9 +3,11 @@
  *
  * @module
  */
+
+import { privateNames } from './additions.ts'
 import { CHUNK_BYTES } from './chunks.ts'
 import { SandboxError } from './errors.ts'
-import { type Instrumented, privateNames } from './instrument.ts'
+import type { Instrumented } from './instrument.ts'
 import { PAGE_BYTES } from './limits.ts'
 import { asTrap } from './traps.ts'
 import type { ValTypeName } from './types.ts'
@@ -43,7 +45,8 @@ export interface Instance {
    * Calls an exported function.
    *
    * @throws {Trap} the program trapped, ran out of stack, or a host function refused
-   * @throws {SandboxError} `MISSING_EXPORT`, `BAD_CALL`; anything else was thrown by a host function
+   * @throws {SandboxError} `MISSING_EXPORT`, `BAD_CALL`, `HOST_MEMORY` (this host could not grow the memory: drop the
+   * instance, it is no fault of the program's); anything else was thrown by a host function
    */
   call(name: string, ...args: readonly Value[]): Value | undefined
   /** Runs the module's start function, if it has one. It does not run by itself. */
@@ -242,6 +245,9 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
     try {
       return target(...args)
     } catch (error) {
+      if (layout.grows && error instanceof WebAssembly.RuntimeError && (exports[privateNames.starved] as WasmFunction)() === 1) {
+        throw new SandboxError('HOST_MEMORY', 'no memory for what the program may have', { cause: error })
+      }
       throw asTrap(error)
     }
   }

@@ -58,6 +58,7 @@ export const Op = {
   brTable: 0x0e,
   call: 0x10,
   localGet: 0x20,
+  localTee: 0x22,
   globalGet: 0x23,
   globalSet: 0x24,
   memoryGrow: 0x40,

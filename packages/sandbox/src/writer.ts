@@ -54,6 +54,16 @@ export class Writer {
     this.#bytes[this.#length++] = rest
   }
 
+  s32(value: number): void {
+    this.#reserve(LEB_U32_BYTES)
+    let rest = value
+    while (rest < -64 || rest > 63) {
+      this.#bytes[this.#length++] = (rest & 0x7f) | 0x80
+      rest >>= 7
+    }
+    this.#bytes[this.#length++] = rest & 0x7f
+  }
+
   copy(source: Uint8Array, start = 0, end = source.length): void {
     this.#reserve(end - start)
     this.#bytes.set(source.subarray(start, end), this.#length)
