@@ -46,12 +46,22 @@ const readStored = (bytes: Uint8Array): Stored => {
   return value as Stored
 }
 
-/**
- * Reads the node's identity, making it at first use.
- *
- * @param residence what tells this place from a copy of it (machine and folder); undefined: unknown here
- */
-export const openIdentity = async (store: Store, crypto: Crypto, slot: string, residence?: string): Promise<Identity> => {
+/** What tells a store's place from that of a copy: machine and folder, or a twin beside the database. */
+export interface Residence {
+  /** Undefined: not known here, which is no evidence of a copy. */
+  read(): string | undefined
+  /** Told what the store took down, for a twin that is kept beside it. */
+  write?(residence: string): void
+}
+
+/** Reads the node's identity, making it at first use. */
+export const openIdentity = async (store: Store, crypto: Crypto, slot: string, place?: Residence): Promise<Identity> => {
+  const identity = await readOrMake(store, crypto, slot, place?.read())
+  place?.write?.(identity.residence)
+  return identity
+}
+
+const readOrMake = async (store: Store, crypto: Crypto, slot: string, residence: string | undefined): Promise<Identity> => {
   const key = keys.identity(slot)
   const bytes = await store.get(key)
   const save = async (identity: Stored): Promise<void> => store.commit({ put: [[key, encode(identity)]], expect: [[key, bytes]] })

@@ -2,5 +2,17 @@ export * from './api.ts'
 export * from './errors.ts'
 export { type Manifest, parseManifest } from './manifest.ts'
 export { nameOf } from './names.ts'
-export { createCoreNode } from './node/node.ts'
+export { type CoreNodeOptions, createCoreNode } from './node/node.ts'
 export * from './platform.ts'
+export {
+  checkBatch,
+  checkKey,
+  checkPrefix,
+  MAX_BATCH,
+  MAX_BATCH_KEYS,
+  MAX_KEY,
+  MAX_VALUE,
+  MAX_VITAL,
+  VITAL_PREFIX,
+} from './store/limits.ts'
+export { openLogStore } from './store/log-store.ts'

@@ -12,7 +12,7 @@ import { importFile } from '../files/file.ts'
 import { checkGuest, checkHouse, DEFAULT_MAX_AGENTS, roomOf } from '../handoff/policy.ts'
 import { HANDOFF_PROTOCOL } from '../handoff/source.ts'
 import { createArrivals } from '../handoff/target.ts'
-import { openIdentity } from '../identity.ts'
+import { openIdentity, type Residence } from '../identity.ts'
 import { nameOf } from '../names.ts'
 import type { Platform } from '../platform.ts'
 import { BLOCKS_PROTOCOL, serveBlocks } from '../protocols/blocks.ts'
@@ -39,7 +39,7 @@ const MAX_CHANNELS = 16
 
 export const createCoreNode = async (
   platform: Platform,
-  options: NodeOptions & { readonly residence?: string },
+  options: NodeOptions & { readonly residence?: Residence },
 ): Promise<Node> => {
   const { clock, crypto, store } = platform
   const { policy = {}, slot = 'main', kind } = options
