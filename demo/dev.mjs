@@ -25,6 +25,9 @@ const CSP =
 const fake = {
   name: 'fake-node',
   setup(build) {
+    // The threads of a node that is made up have nothing to run.
+    build.onResolve({ filter: /browser\/src\/(clock-)?worker\.ts$/ }, () => ({ path: 'nothing', namespace: 'fake' }))
+    build.onLoad({ filter: /.*/, namespace: 'fake' }, () => ({ contents: '' }))
     build.onResolve({ filter: /\/node\.ts$/ }, ({ importer }) =>
       importer.endsWith('src/main.ts') ? { path: join(here, 'fake/node.ts') } : undefined,
     )
@@ -37,6 +40,7 @@ createServer(async (request, response) => {
   const { pathname } = new URL(request.url ?? '/', 'http://localhost')
   try {
     if (pathname === '/') await rebuild()
+    if (pathname === '/node.json') throw Object.assign(new Error('no server'), { code: 'ENOENT' })
     const file = normalize(join(outdir, pathname === '/' ? 'index.html' : pathname))
     if (!file.startsWith(outdir)) throw new Error('outside')
     const contents = await readFile(file)

@@ -6,7 +6,7 @@ const stretch = (seed: string, length: number): string => {
   let out = ''
   for (let i = 0; out.length < length; i++) {
     for (const c of `${seed}${i}`) h = Math.imul(h ^ c.charCodeAt(0), 0x01000193) >>> 0
-    h ^= h >>> 13
+    h = (h ^ (h >>> 13)) >>> 0
     out += LETTERS[h % LETTERS.length]
   }
   return out

@@ -36,7 +36,8 @@ export const header = (app: App): { readonly el: HTMLElement; update(): void } =
         },
       },
       icon('plus'),
-      h('span', { text: 'Start an agent' }),
+      h('span', { text: 'Start' }),
+      h('span', { class: 'wide-only', text: 'an agent' }),
     ),
     h(
       'button',

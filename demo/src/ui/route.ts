@@ -23,6 +23,11 @@ const middle = (el: Element, base: DOMRect): { x: number; y: number } => {
   return { x: at.left + at.width / 2 - base.left, y: at.top + Math.min(at.height / 2, 60) - base.top }
 }
 
+const curve = (a: { x: number; y: number }, b: { x: number; y: number }): string => {
+  const bend = Math.min(90, Math.hypot(b.x - a.x, b.y - a.y) * 0.22)
+  return `M${a.x} ${a.y}Q${(a.x + b.x) / 2} ${(a.y + b.y) / 2 - bend} ${b.x} ${b.y}`
+}
+
 /** @returns the overlay, and what to call at each render */
 export const routes = (app: App, sea: Sea): { readonly el: SVGElement; update(): void } => {
   const el = s('svg', { class: 'routes', 'aria-hidden': 'true' })
@@ -37,10 +42,29 @@ export const routes = (app: App, sea: Sea): { readonly el: SVGElement; update():
     return { el: group, line, done, light, ended: false }
   }
 
+  const hint = s('path', { class: 'route-hint' })
+  el.append(hint)
+  let hinted = ''
+
+  /** Shows the way of the first move, until there was one. */
+  const suggest = (base: DOMRect): void => {
+    const { state } = app
+    const wanted = !state.introGone && state.moves.size === 0 && state.runs.size === 0 && state.open === undefined
+    const who = wanted ? state.agents.find((agent) => agent.here && agent.owned && agent.state === 'active') : undefined
+    const where = who && sea.map().islands.find((island) => island.kind === 'server' && island.link !== 'none')
+    const from = who && sea.cardOf(who.agent)?.querySelector('.agent-being')
+    const to = where && sea.islandOf(where.peer)?.querySelector('.island-icon')
+    const d = from && to ? curve(middle(from, base), middle(to, base)) : ''
+    if (d === hinted) return
+    hinted = d
+    hint.setAttribute('d', d)
+  }
+
   return {
     el,
     update() {
       const base = el.getBoundingClientRect()
+      suggest(base)
       for (const [id, run] of app.state.runs) {
         const from =
           sea.islandOf(run.from)?.querySelector(`[data-agent="${CSS.escape(id)}"] .agent-being`) ?? sea.islandOf(run.from)
@@ -52,10 +76,7 @@ export const routes = (app: App, sea: Sea): { readonly el: SVGElement; update():
           trail = make()
           trails.set(id, trail)
         }
-        const a = middle(from, base)
-        const b = middle(to, base)
-        const bend = Math.min(90, Math.hypot(b.x - a.x, b.y - a.y) * 0.22)
-        const d = `M${a.x} ${a.y}Q${(a.x + b.x) / 2} ${(a.y + b.y) / 2 - bend} ${b.x} ${b.y}`
+        const d = curve(middle(from, base), middle(to, base))
         trail.line.setAttribute('d', d)
         trail.done.setAttribute('d', d)
         const length = trail.line.getTotalLength()

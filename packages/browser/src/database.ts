@@ -36,8 +36,7 @@ export async function connect(name: string): Promise<Connection> {
   const database = await open(name).catch((error: unknown) => {
     throw explainOpening(error, name)
   })
-  const lost = Promise.withResolvers<never>()
-  lost.promise.catch(() => {})
+  const running = new Set<(reason: Error) => void>()
   let closed = false
 
   const close = () => {
@@ -49,7 +48,7 @@ export async function connect(name: string): Promise<Connection> {
   // The browser took it away (site data cleared, disk gone): what runs may never hear of it.
   database.onclose = () => {
     closed = true
-    lost.reject(new StoreClosedError())
+    for (const fail of [...running]) fail(new StoreClosedError())
   }
 
   return {
@@ -59,30 +58,33 @@ export async function connect(name: string): Promise<Connection> {
     close,
     use: async (mode, durability, work) => {
       if (closed) throw new StoreClosedError()
-      const transaction = database.transaction([VALUES, COPIES], mode, { durability })
       const { promise, resolve, reject } = Promise.withResolvers<void>()
-      promise.catch(() => {})
-      transaction.oncomplete = () => resolve()
-      transaction.onabort = () => reject(transaction.error ?? new StoreClosedError())
-      const values = transaction.objectStore(VALUES)
+      let transaction: IDBTransaction | undefined
+      running.add(reject)
       try {
-        const result = await Promise.race([work(values), lost.promise])
-        await Promise.race([promise, lost.promise])
+        transaction = database.transaction([VALUES, COPIES], mode, { durability })
+        const ended = transaction
+        ended.oncomplete = () => resolve()
+        ended.onabort = () => reject(ended.error ?? new StoreClosedError())
+        // The transaction may abort, or the database vanish, while the work waits for an answer that never comes.
+        const [result] = await Promise.all([work(ended.objectStore(VALUES)), promise])
         return result
       } catch (error) {
         undo(transaction)
         // The engine's own reason (quota, disk) is the cause of whatever else failed.
-        const reason = explain(transaction.error ?? error, name)
+        const reason = explain(transaction?.error ?? error, name)
         if (reason instanceof StoreClosedError) close()
         throw reason
+      } finally {
+        running.delete(reject)
       }
     },
   }
 }
 
-function undo(transaction: IDBTransaction): void {
+function undo(transaction: IDBTransaction | undefined): void {
   try {
-    transaction.abort()
+    transaction?.abort()
   } catch {
     // It is over already.
   }

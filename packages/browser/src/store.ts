@@ -126,7 +126,8 @@ function makeStore(connection: Connection, damaged: boolean): Store {
 
     commit: async (batch) => {
       checkBatch(batch)
-      await transact('readwrite', batch.durable ?? true, (values) => write(values, batch))
+      const durable = (batch.durable ?? true) || touchesVital(batch)
+      await transact('readwrite', durable, (values) => write(values, batch))
     },
 
     usage: async (): Promise<StoreUsage> => {
@@ -182,6 +183,10 @@ async function write(values: IDBObjectStore, batch: Batch): Promise<void> {
     for (const check of checks) check.catch(() => {})
     throw error
   }
+}
+
+function touchesVital({ put = [], remove = [] }: Batch): boolean {
+  return put.some(([key]) => isVital(key)) || remove.some(isVital)
 }
 
 /** Structured clone writes the whole buffer behind a view: a small view of a large memory would store all of it. */

@@ -74,9 +74,12 @@ export class StoreFullError extends IgorError {
 
 /** A stored value is not what was written. */
 export class StoreDamagedError extends IgorError {
-  constructor(message: string, options?: ErrorOptions) {
+  /** An intact value that was found, but later ones may have been lost. Of use where it names itself by its hash. */
+  readonly older?: Uint8Array
+  constructor(message: string, options: ErrorOptions & { older?: Uint8Array } = {}) {
     super('STORE_DAMAGED', message, options)
     this.name = 'StoreDamagedError'
+    if (options.older !== undefined) this.older = options.older
   }
 }
 

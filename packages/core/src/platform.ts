@@ -38,18 +38,19 @@ export interface Crypto {
 export type Expectation = readonly [key: string, value: Uint8Array | undefined]
 
 export interface Batch {
+  /** Put after `remove`, in order: the last one of a key wins. */
   readonly put?: readonly (readonly [key: string, value: Uint8Array])[]
   readonly remove?: readonly string[]
   /** All must hold, or nothing is written and `ConflictError` names the keys that did not. */
   readonly expect?: readonly Expectation[]
-  /** False: may be lost in a crash, but never torn, and never before an earlier batch. Default true. */
+  /** False: may be lost in a crash, but never torn, and never before an earlier batch. Default true; always true with a vital key. */
   readonly durable?: boolean
 }
 
 /**
  * Ordered key-value store. Keys are printable ASCII, at most 256 characters; values at most 4 MiB;
  * a batch at most 128 MiB. Keys under `authority/` are *vital*: kept twice, each copy with a
- * checksum, the higher intact one wins.
+ * checksum, the higher intact one wins; their values are at most 64 KiB.
  *
  * @see ConflictError, StoreFullError, StoreDamagedError, StoreClosedError
  */
@@ -80,7 +81,11 @@ export interface Files {
   list(): Promise<string[]>
   size(name: string): Promise<number>
   read(name: string, offset: number, length: number): Promise<Uint8Array>
-  /** Appends; creates the file if need be. Returns the offset at which the bytes stand. */
+  /**
+   * Appends; creates the file if need be. Returns the offset at which the bytes stand.
+   *
+   * @throws StoreFullError when the disk is full; a part may have been written
+   */
   append(name: string, bytes: Uint8Array): Promise<number>
   /** Cuts the file to `length` bytes. */
   truncate(name: string, length: number): Promise<void>

@@ -19,7 +19,7 @@ const PINGS_LOST = 2
 /** Changes come in bursts: a connection, its streams, its first ping. */
 const DEBOUNCE_MS = 50
 
-/** The order in which connections to one peer are preferred: cheapest first. */
+/** Cheapest first. */
 const PREFERENCE: readonly LinkKind[] = ['tcp', 'websocket', 'webrtc', 'relayed']
 
 export interface Links {
@@ -34,15 +34,22 @@ export function isDirect(connection: Connection): boolean {
   return connection.limits === undefined
 }
 
-function better(a: Connection, b: Connection): number {
-  return (
+/**
+ * The order in which connections to one peer are preferred, the same at both ends: direct ones, by
+ * kind, those that the smaller id has dialled, and of those the newest: who dials again has lost the one before.
+ */
+export function byPreference(self: string): (a: Connection, b: Connection) => number {
+  const dialledBySmaller = (connection: Connection): boolean =>
+    self < connection.remotePeer.toString() === (connection.direction === 'outbound')
+  return (a, b) =>
     Number(isDirect(b)) - Number(isDirect(a)) ||
     PREFERENCE.indexOf(kindOf(a)) - PREFERENCE.indexOf(kindOf(b)) ||
-    a.timeline.open - b.timeline.open
-  )
+    Number(dialledBySmaller(b)) - Number(dialledBySmaller(a)) ||
+    b.timeline.open - a.timeline.open
 }
 
 export function createLinks(libp2p: Libp2p): Links {
+  const better = byPreference(libp2p.peerId.toString())
   const listeners = new Set<() => void>()
   const lost = new WeakMap<Connection, number>()
   const stop = new AbortController()

@@ -1,6 +1,7 @@
 import { IgorError, type Network } from '@igor/core'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
+import type { Libp2p } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
@@ -12,13 +13,20 @@ import { createGossip, createGossipsub } from './gossip.ts'
 import { hostService } from './host.ts'
 import { createLinks } from './links.ts'
 import type { NetworkOptions } from './options.ts'
-import { keepRelays } from './relays.ts'
+import { keepRelays, type Relays } from './relays.ts'
 import { MAX_STREAMS, serve } from './serve.ts'
+import { keepTidy } from './tidy.ts'
 import { createUpgrades } from './webrtc/upgrade.ts'
 
 /** Many tabs behind one address, or on one machine, connect at once. */
 const CONNECTIONS_PER_SECOND = 100
 const PENDING_CONNECTIONS = 100
+
+/** A running node, seen from inside. */
+export interface Running {
+  readonly network: Network
+  readonly libp2p: Libp2p
+}
 
 /**
  * Starts a libp2p node: in a tab or in Node.js, by the same options.
@@ -29,11 +37,17 @@ const PENDING_CONNECTIONS = 100
  * @throws Error when a port to listen on is taken
  */
 export async function createNetwork(options: NetworkOptions): Promise<Network> {
+  return (await startNetwork(options)).network
+}
+
+/** As `createNetwork`, for tests that look below it. */
+export async function startNetwork(options: NetworkOptions): Promise<Running> {
   const warn = options.onwarning ?? (() => {})
   const bootstrap = options.bootstrap ?? []
-  for (const address of bootstrap) parseMultiaddr(address)
+  for (const address of [...bootstrap, ...(options.announce ?? [])]) parseMultiaddr(address)
   const platform = await platformTransports(options, warn)
   const libp2p = await createLibp2p({
+    start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     addresses: { listen: platform.listen, announce: [...(options.announce ?? [])] },
     transports: platform.transports,
@@ -56,20 +70,41 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
       ...(platform.relay && { relay: platform.relay as never }),
     },
   })
+  const { host } = libp2p.services.host
   const links = createLinks(libp2p)
   const gossip = createGossip(libp2p.services.pubsub)
-  const { host } = libp2p.services.host
+  const tidy = keepTidy(libp2p, host, libp2p.services.pubsub.protocols)
   const upgrades =
     options.webrtc === false ? undefined : createUpgrades(libp2p, host.upgrader, links, platform.makePeerConnection)
   const dialer = createDialer(libp2p, host, links, upgrades, options.limits?.openMs)
-  const relays = keepRelays(libp2p, dialer, { addresses: bootstrap, reservations: platform.reservations?.(), warn })
 
   let closing: Promise<void> | undefined
+  function close(): Promise<void> {
+    closing ??= (async () => {
+      relays?.close()
+      dialer.close()
+      upgrades?.close()
+      tidy.close()
+      links.close()
+      gossip.close()
+      await libp2p.stop()
+    })()
+    return closing
+  }
   function running(): void {
     if (closing !== undefined) throw new IgorError('NODE_STOPPED', 'the network of this node is closed')
   }
 
-  return {
+  let relays: Relays | undefined
+  try {
+    await libp2p.start()
+    relays = keepRelays(libp2p, dialer, { addresses: bootstrap, reservations: platform.reservations?.(), warn })
+  } catch (error) {
+    await close()
+    throw error
+  }
+
+  const network: Network = {
     id: libp2p.peerId.toString(),
     multiaddrs: () => libp2p.getMultiaddrs().map(String),
     handle(protocol, handler, handleOptions) {
@@ -94,16 +129,7 @@ export async function createNetwork(options: NetworkOptions): Promise<Network> {
       running()
       return await dialer.connect(address, signal)
     },
-    close() {
-      closing ??= (async () => {
-        relays.close()
-        dialer.close()
-        upgrades?.close()
-        links.close()
-        gossip.close()
-        await libp2p.stop()
-      })()
-      return closing
-    },
+    close,
   }
+  return { network, libp2p }
 }

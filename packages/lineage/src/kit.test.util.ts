@@ -1,5 +1,6 @@
 /** What the tests build chains from: keys, honest next records, and random honest histories. */
 import fc from 'fast-check'
+import type { CID } from 'multiformats/cid'
 import {
   type Accept,
   agentSeed,
@@ -15,6 +16,8 @@ import {
   extendChain,
   type Genesis,
   type Handoff,
+  LineageError,
+  type LineageErrorCode,
   type LineageRecord,
   makeOrder,
   makeReady,
@@ -304,3 +307,17 @@ export const live = async (walk: readonly Step[]): Promise<History> => {
   }
   return history
 }
+
+/** The code of what `run` throws; anything but a LineageError fails the test. */
+export const codeOf = (run: () => unknown): LineageErrorCode | 'accepted' => {
+  try {
+    run()
+    return 'accepted'
+  } catch (error) {
+    if (error instanceof LineageError) return error.code
+    throw error
+  }
+}
+
+/** Stands for a record that is not there. */
+export const fake: CID = cborCid(Uint8Array.of(1))

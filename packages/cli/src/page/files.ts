@@ -48,8 +48,8 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 /** Compressed already. */
 const DENSE = new Set(['.png', '.ico', '.woff2'])
-/** esbuild's `[name]-[hash]`: eight characters of base 32. */
-const HASHED = /-[A-Z0-9]{8}\.[a-z0-9]+(\.map)?$/
+/** A folder named by what is in it, or esbuild's `[name]-[hash]`: eight characters of base 32. */
+const HASHED = /^\/app\/[0-9a-f]{12}\/|-[A-Z0-9]{8}\.[a-z0-9]+(\.map)?$/
 const BROTLI_QUALITY = 9
 
 const brotli = promisify(brotliCompress)
@@ -71,7 +71,8 @@ export async function readPage(folder: string): Promise<PageFiles | undefined> {
     const bytes = await readFile(path)
     total += bytes.length
     if (files.size >= MAX_FILES || total > MAX_BYTES) throw new Error(`${folder} holds more than a page: build it again`)
-    files.set(`/${relative(folder, path).split(sep).map(encodeURIComponent).join('/')}`, pageFile(entry.name, bytes))
+    const url = `/${relative(folder, path).split(sep).map(encodeURIComponent).join('/')}`
+    files.set(url, pageFile(url, bytes))
   }
   const index = files.get('/index.html')
   if (index === undefined) return undefined
@@ -79,15 +80,15 @@ export async function readPage(folder: string): Promise<PageFiles | undefined> {
   return files
 }
 
-function pageFile(name: string, bytes: Uint8Array): PageFile {
-  const extension = extname(name)
+function pageFile(url: string, bytes: Uint8Array): PageFile {
+  const extension = extname(url)
   const bodies = new Map<Encoding, Promise<Uint8Array>>([['identity', Promise.resolve(bytes)]])
   const compress = (encoding: Encoding): Promise<Uint8Array> =>
     encoding === 'br' ? brotli(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } }) : gzipped(bytes)
   return {
     type: TYPES[extension] ?? 'application/octet-stream',
     etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,
-    immutable: HASHED.test(name),
+    immutable: HASHED.test(url),
     size: bytes.length,
     compressible: !DENSE.has(extension),
     body(encoding) {

@@ -37,10 +37,12 @@ const FILE_READY_MS = 24 * 60 * 60_000
 const MAX_WATCHES = 128
 const MAX_CHANNELS = 16
 
-export const createCoreNode = async (
-  platform: Platform,
-  options: NodeOptions & { readonly residence?: Residence },
-): Promise<Node> => {
+export interface CoreNodeOptions extends NodeOptions {
+  readonly residence?: Residence
+}
+
+/** Puts a node together from its platform. It owns the store and the network, and closes them when it stops. */
+export const createCoreNode = async (platform: Platform, options: CoreNodeOptions): Promise<Node> => {
   const { clock, crypto, store } = platform
   const { policy = {}, slot = 'main', kind } = options
   const identity = await openIdentity(store, crypto, slot, options.residence)

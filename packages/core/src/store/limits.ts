@@ -17,6 +17,9 @@ export const MAX_BATCH_KEYS = 100_000
 /** Keys with this prefix are kept twice, apart from the rest (design section 6). */
 export const VITAL_PREFIX = 'authority/'
 
+/** Largest value of a vital key: they are all held in memory. */
+export const MAX_VITAL = 64 * 1024
+
 /** Printable ASCII, space to tilde. */
 const PRINTABLE = /^[\x20-\x7e]*$/
 
@@ -62,7 +65,8 @@ export function checkBatch(batch: Batch): number {
 
 function checkValue(key: string, value: Uint8Array): void {
   if (!(value instanceof Uint8Array)) throw bad(`the value of ${key} is not a Uint8Array`)
-  if (value.length > MAX_VALUE) throw bad(`the value of ${key} has ${value.length} bytes, at most ${MAX_VALUE} are allowed`)
+  const most = key.startsWith(VITAL_PREFIX) ? MAX_VITAL : MAX_VALUE
+  if (value.length > most) throw bad(`the value of ${key} has ${value.length} bytes, at most ${most} are allowed`)
 }
 
 function bad(what: string): IgorError {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConflictError, IgorError, StoreClosedError } from '../errors.ts'
 import type { Batch, Store } from '../platform.ts'
-import { MAX_KEY, MAX_VALUE } from '../store/limits.ts'
+import { MAX_KEY, MAX_VALUE, MAX_VITAL } from '../store/limits.ts'
 import { everyByte, type Fixture, noise, utf8 } from './fixture.ts'
 
 /** Acceptance suite of `Store`. `make` gives a new, empty place each time. */
@@ -282,6 +282,7 @@ export function storeSuite(make: () => Promise<Fixture<Store>>): void {
         ...wrongKey.map((key) => [`a put of the key ${JSON.stringify(key.slice(0, 9))}`, { put: [[key, utf8('')]] }] as const),
         ...wrongKey.map((key) => [`a removal of the key ${JSON.stringify(key.slice(0, 9))}`, { remove: [key] }] as const),
         ['a value above 4 MiB', { put: [['k', new Uint8Array(MAX_VALUE + 1)]] }],
+        ['a vital value above 64 KiB', { put: [['authority/k', new Uint8Array(MAX_VITAL + 1)]] }],
         ['a batch above 128 MiB', { put: Array.from({ length: 33 }, (_, i) => [`k/${i}`, fourMiB] as const) }],
         ['a batch of more than 100,000 keys', { remove: Array.from({ length: 100_001 }, () => 'k') }],
       ]

@@ -114,7 +114,7 @@ function ask(thread: Thread, request: Asked, transfer: readonly ArrayBuffer[] = 
 async function makeBusy(thread: Thread): Promise<void> {
   const module = 'endless'
   const bytes = ENDLESS.slice()
-  const attempt = { tick: 0, time: 1n, seed: new Uint8Array(32), messages: [] }
+  const attempt = { tick: 0, time: 1n, root: new Uint8Array(32), messages: [] }
   const loaded = await ask(thread, { type: 'load', id: 1001, module, bytes, maxMemoryBytes: PAGE, granted: [] })
   expect(loaded).toMatchObject({ type: 'loaded' })
   const placed = await ask(thread, {

@@ -84,6 +84,7 @@ export function createUpgrades(
       // Whoever makes a second connection has lost the first, though this side may not know yet.
       for (const each of older) each.abort(new Error('replaced by a newer connection'))
     } catch (error) {
+      if (process.env.DBG) console.log(performance.now(), self.slice(-4), peer.toString().slice(-4), role, (error as Error).message)
       connection?.abort(error as Error)
       pc.close()
       throw error
