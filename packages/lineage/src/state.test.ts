@@ -119,7 +119,7 @@ describe('the index of a memory', () => {
     }
   })
 
-  // Far above what it takes (0.1 ms), far below what walking the memory would take.
+  // Far above what it takes (0.1 ms), far below what hashing the memory would take (60 ms).
   test('one changed chunk of 4096 costs little', () => {
     let memory = buildMemory(
       16 * 1024 * 1024,
@@ -127,7 +127,7 @@ describe('the index of a memory', () => {
     )
     const began = performance.now()
     for (let i = 0; i < 200; i++) memory = applyDigests(memory, memory.bytes, [[i * 7, digestOf(i + 5000)]])
-    expect((performance.now() - began) / 200).toBeLessThan(1)
+    expect((performance.now() - began) / 200).toBeLessThan(5)
   })
 })
 
