@@ -340,6 +340,19 @@ describe('what may stand next', () => {
     })
   }
 
+  test("two signers' clocks may differ: only a signer's own is held against it", async () => {
+    const early = { time: genesisBody.time - 60_000 }
+    const from = await start()
+    expect(await attempt({ from, body: { ...checkpointBody(from.chain), ...early }, by: alice })).toBe('accepted')
+    for (const kind of ['accept', 'refuse', 'forced recover', 'accept after a recover', 'accept after a refuse'] as const) {
+      const made: Case = await honest[kind]()
+      expect(await attempt({ ...made, body: { ...made.body, ...early } as Body }), kind).toBe('accepted')
+    }
+    const taken = await add(await offered(), acceptBody((await offered()).chain), bob)
+    const body = { ...checkpointBody(taken.chain), time: taken.chain.head.body.time - 1 }
+    expect(await attempt({ from: taken, body, by: bob })).toBe('BAD_TIME')
+  })
+
   test('an error names the record that it concerns', async () => {
     const { from, body } = await honest.checkpoint()
     const record = await signRecord(body, bob.sign)

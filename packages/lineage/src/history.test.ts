@@ -23,6 +23,7 @@ import {
   handoffBody,
   live,
   moved,
+  orderBytes,
   owner,
   recoverBody,
   refuseBody,
@@ -95,6 +96,57 @@ describe('gaps', () => {
     expect(codeOf(() => verifyChain(without(history.records, 4)))).toBe('BAD_SEQ')
     history = await add(history, await recoverBody(history.chain, bob, null), owner)
     expect(verifyChain(without(history.records, 1, 2, 3))).toMatchObject({ tick: 4, budget: history.chain.budget })
+  })
+
+  describe('pruning', () => {
+    const seqs = (records: readonly LineageRecord[]) => records.map(({ body }) => body.seq)
+    const checkpoints = async (history: History, count: number): Promise<History> => {
+      let next = history
+      for (let i = 0; i < count; i++) next = await add(next, checkpointBody(next.chain), alice)
+      return next
+    }
+
+    test('keeps anchors and the head, or a window before it', async () => {
+      const history = await long()
+      expect(seqs(pruneRecords(history.records))).toEqual([0, 4])
+      expect(seqs(pruneRecords(history.records, 3))).toEqual([0, 2, 3, 4])
+      expect(seqs(pruneRecords(history.records, 99))).toEqual([0, 1, 2, 3, 4])
+      const handed = await add(history, await handoffBody(history.chain, bob), alice)
+      expect(seqs(pruneRecords(handed.records))).toEqual([0, 5])
+    })
+
+    test('keeps what stands before a retire and before a recover, however long ago', async () => {
+      let history = await long()
+      history = await add(history, retireBody(history.chain), alice)
+      expect(seqs(pruneRecords(history.records))).toEqual([0, 4, 5])
+      history = await add(history, await recoverBody(history.chain, alice, null), owner)
+      history = await add(history, acceptBody(history.chain), alice)
+      history = await checkpoints(history, 2)
+      history = await add(history, await recoverBody(history.chain, alice), owner)
+      history = await add(history, acceptBody(history.chain), alice)
+      history = await checkpoints(history, 2)
+      expect(seqs(pruneRecords(history.records))).toEqual([0, 4, 5, 6, 7, 9, 10, 11, 13])
+    })
+
+    test('keeps what a record without a state rests on, as long as it is needed', async () => {
+      let history = await long()
+      const { chain } = history
+      for (let i = 0; i < 2; i++) {
+        history = await add(history, { ...checkpointBody(history.chain), state: null, from: chain.head.id }, alice)
+      }
+      expect(seqs(pruneRecords(history.records))).toEqual([0, 4, 5, 6])
+      expect(seqs(pruneRecords((await checkpoints(history, 1)).records))).toEqual([0, 7])
+    })
+
+    test('keeps the last record that applied an order', async () => {
+      let history = await start()
+      for (const n of [5, 6]) {
+        history = await add(history, { ...checkpointBody(history.chain), orders: [await orderBytes(n)] }, alice)
+        history = await checkpoints(history, 2)
+      }
+      expect(seqs(pruneRecords(history.records))).toEqual([0, 4, 6])
+      expect(verifyChain(pruneRecords(history.records)).lastOrder).toBe(6)
+    })
   })
 
   test('what pruning leaves verifies and says the same, for any history', async () => {
