@@ -33,7 +33,8 @@ export function decodeMessage(message: Uint8Array): unknown {
   const decoded = untag(value, (mark) => {
     if (!isLength(mark.$bytes) || offset + mark.$bytes > message.length) throw new Error('a control message was cut')
     offset += mark.$bytes
-    return message.slice(offset - mark.$bytes, offset)
+    // A copy, and no Buffer, whose `slice` is another one.
+    return new Uint8Array(message.subarray(offset - mark.$bytes, offset))
   })
   if (offset !== message.length) throw new Error('a control message has bytes that belong to nothing')
   return decoded

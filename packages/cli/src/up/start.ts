@@ -135,14 +135,15 @@ async function refuseSecond(dataDir: string, signal: AbortSignal): Promise<void>
 }
 
 async function makeNode(options: UpOptions): Promise<Node> {
-  const { dataDir, name, policy, relays, iceServers, host, port } = options
+  const { dataDir, name, policy, relays, iceServers, host, port, onevent } = options
   try {
     return await createNode({
       dataDir,
       listen: { host, ...nodePorts(port) },
       policy,
-      relays: [...relays],
-      iceServers: [...iceServers],
+      relays,
+      iceServers,
+      onwarning: ({ message }) => onevent({ level: 'warn', message }),
       ...(name === undefined ? {} : { name }),
     })
   } catch (error) {
