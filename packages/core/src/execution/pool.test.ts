@@ -244,7 +244,7 @@ describe('a thread that hangs', () => {
 
   it('at spawning, is the fault of the module', async () => {
     const threads = watched(1)
-    const executor = open(threads, fast)
+    const executor = open(threads, fastWhileDeaf(threads))
     await executor.load('counter', async () => counter, LIMITS)
     threads.deaf.add('place')
     await expect(spawnCounter(executor)).rejects.toMatchObject({
@@ -259,12 +259,14 @@ describe('a thread that hangs', () => {
   it('at loading, is the fault of the module', async () => {
     const threads = watched(1)
     threads.deaf.add('load')
-    await expect(open(threads, fast).load('counter', async () => counter, LIMITS)).rejects.toMatchObject({ code: 'BAD_MODULE' })
+    await expect(open(threads, fastWhileDeaf(threads)).load('counter', async () => counter, LIMITS)).rejects.toMatchObject({
+      code: 'BAD_MODULE',
+    })
   })
 
   it('at taking an image in, is the fault of this host', async () => {
     const threads = watched(1)
-    const executor = open(threads, fast)
+    const executor = open(threads, fastWhileDeaf(threads))
     await executor.load('counter', async () => counter, LIMITS)
     threads.deaf.add('place')
     const image = { chunks: [], memoryBytes: 65_536, globals: [], kv: [] }
@@ -275,13 +277,27 @@ describe('a thread that hangs', () => {
   it('before it starts, is given up after some tries', async () => {
     const threads = watched(1)
     threads.deaf.add('setup')
-    await expect(open(threads, fast).load('counter', async () => counter, LIMITS)).rejects.toMatchObject({ code: 'HOST_FAULT' })
+    await expect(open(threads, fastWhileDeaf(threads)).load('counter', async () => counter, LIMITS)).rejects.toMatchObject({
+      code: 'HOST_FAULT',
+    })
     expect(threads.threads.length).toBe(3)
   })
 })
 
-/** A clock whose sleeps end at once, for waits that are long. */
-const fast: Clock = { ...systemClock, sleep: (_, signal) => systemClock.sleep(0, signal) }
+/** Sleeps of this clock end at the next turn while a thread is deaf: for waits that are long. */
+const fastWhileDeaf = (threads: Watched): Clock => ({
+  ...systemClock,
+  sleep: async (ms, signal) => {
+    if (threads.deaf.size === 0) return systemClock.sleep(ms, signal)
+    const { port1, port2 } = new MessageChannel()
+    await new Promise((resolve) => {
+      port1.onmessage = resolve
+      port2.postMessage(0)
+    })
+    port1.close()
+    signal?.throwIfAborted()
+  },
+})
 
 describe('a thread that ends by itself', () => {
   it('loses what it held; others go on', async () => {
