@@ -6,6 +6,7 @@
  */
 import {
   type AgentFile,
+  type Block,
   type Chain,
   chunkCid,
   chunkEntries,
@@ -25,18 +26,36 @@ import { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { decodeHostPart } from '../agent/host-part.ts'
-import type { Ledger } from '../agent/ledger.ts'
+import type { Hosted } from '../agent/hosted.ts'
+import type { Current, Ledger } from '../agent/ledger.ts'
 import { decodeRow, type Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { accept, offeredHere } from '../handoff/decide.ts'
 import { keys } from '../keys.ts'
 import { type Manifest, parseManifest } from '../manifest.ts'
 
-/** All that is needed to go on elsewhere, or to check the history: records, origin, module, state. */
-export const packFile = async (context: Context, ledger: Ledger): Promise<Uint8Array> => {
-  const { agent, chain, current } = ledger
-  if (current === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here: export it where it lives`)
-  const blocks = new Map<string, { cid: CID; bytes: Uint8Array }>()
+/**
+ * All that is needed to go on elsewhere, or to check the history: records, origin, module, state.
+ *
+ * @param atBoundary runs while no commit is under way: what is packed is one state, and stays until it is packed
+ */
+export const packFile = async (context: Context, ledger: Ledger, atBoundary: Hosted['atBoundary']): Promise<Uint8Array> => {
+  const { current, records, unpin } = await atBoundary(async () => ({
+    current: ledger.current,
+    records: ledger.records,
+    unpin: ledger.refs.pin(),
+  }))
+  try {
+    if (current === undefined)
+      throw new IgorError('NOT_AUTHORITATIVE', `${ledger.agent} does not live here: export it where it lives`)
+    return writeCar({ records, blocks: await collect(context, ledger, current) })
+  } finally {
+    unpin()
+  }
+}
+
+const collect = async (context: Context, { agent, chain }: Ledger, current: Current): Promise<Iterable<Block>> => {
+  const blocks = new Map<string, Block>()
   const add = async (cid: CID, key: string): Promise<Uint8Array> => {
     const bytes = await context.store.get(key)
     if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${agent} is missing from the store`)
@@ -52,7 +71,7 @@ export const packFile = async (context: Context, ledger: Ledger): Promise<Uint8A
   await own(current.cid)
   await own(current.block.host)
   for (const [, digest] of chunkEntries(current.block)) await own(chunkCid(digest))
-  return writeCar({ records: ledger.records, blocks: blocks.values() })
+  return blocks.values()
 }
 
 /** What an import puts in place. */

@@ -76,7 +76,8 @@ export const moveOut = async (context: Context, options: MoveOut): Promise<Move>
   const { peer } = channel
   const total = ledger.current?.block.memory.bytes ?? 0
   let served = 0
-  const unpin = ledger.refs.pin()
+  // At a boundary, so that no commit under way drops what is about to be offered.
+  const unpin = await hosted.atBoundary(async () => ledger.refs.pin())
   outgoing.set(agent, {
     agent,
     peer,

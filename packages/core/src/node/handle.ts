@@ -60,7 +60,9 @@ export const createHandle = (id: string, node: Handles): Agent => {
     const until = clock.elapsed() + patience
     for (;;) {
       signal?.throwIfAborted()
-      const { here, host } = node.status(id)
+      const { here, host, state, name, reason } = node.status(id)
+      if (state === 'retired') throw new IgorError('NOT_AUTHORITATIVE', `${name} is retired: it is nowhere any more`)
+      if (state === 'halted') throw new IgorError('AGENT_HALTED', `${name} is halted: ${reason ?? 'its owner has to recover it'}`)
       try {
         return await what(here ? undefined : host)
       } catch (error) {
@@ -162,7 +164,7 @@ export const createHandle = (id: string, node: Handles): Agent => {
       }
       // Once packed up for a node the same file can be made again until that node has answered.
       if (options.to !== undefined && ledger.row.state === 'active-owner') await exportTo(options.to, options.signal)
-      return packFile(context, ledger)
+      return packFile(context, ledger, residents.hosted(id)?.atBoundary ?? ((task) => task()))
     },
 
     passport: async (options = {}): Promise<Passport> => {

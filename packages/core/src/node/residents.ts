@@ -306,7 +306,10 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     arrived: ({ ledger, manifest, init, placed, from, since }) => {
       const { agent } = ledger
       const tick = ledger.chain.tick
-      void unhost(agent).then(() =>
+      const before = hosted.get(agent)
+      ledgers.set(agent, ledger)
+      hosted.delete(agent)
+      const begin = (): void =>
         host(ledger, manifest, init, {
           ...(placed === undefined ? {} : { placed }),
           onfirst: () => {
@@ -315,8 +318,10 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
             moves.set(agent, move)
             events(agent).emit({ type: 'moved', move })
           },
-        }),
-      )
+        })
+      // What is left of an earlier stay ends first; there is nothing to wait for when there was none.
+      if (before === undefined) begin()
+      else void before.stop().then(begin)
     },
 
     reconcile: async (ledger, theirs) => {

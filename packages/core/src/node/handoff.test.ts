@@ -1,0 +1,168 @@
+import { decode } from '@ipld/dag-cbor'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Node } from '../api.ts'
+import type { Channel, Network } from '../platform.ts'
+import { createWorld, eventually, nextCount, spawnCounter, type World } from './fixtures/world.ts'
+
+type Running = Awaited<ReturnType<World['start']>>
+
+/** A network whose handoff messages can be seen, and stopped, as they leave. */
+const tapped =
+  (onsend: (type: string) => 'pass' | 'drop') =>
+  (network: Network): Network => ({
+    ...network,
+    open: async (target, protocol, options) => tap(await network.open(target, protocol, options), onsend),
+    handle: (protocol, handler, options) => network.handle(protocol, (channel) => handler(tap(channel, onsend)), options),
+  })
+
+const tap = (channel: Channel, onsend: (type: string) => 'pass' | 'drop'): Channel => ({
+  ...channel,
+  send: async (message, signal) => {
+    const { type } = decode<{ type: string }>(message)
+    if (onsend(type) === 'pass') await channel.send(message, signal)
+  },
+})
+
+const meet = (a: Node, b: Node): Promise<void> => eventually(a, () => a.peers().some((peer) => peer.id === b.id))
+
+/** Exactly one of the nodes ticks it, and its own count agrees with the runtime's. */
+const livesAt = async (host: Node, others: readonly Node[], agent: string): Promise<void> => {
+  const handle = host.agent(agent)
+  const first = await nextCount(handle, handle.status.tick + 1)
+  expect(first.count).toBe(first.tick)
+  for (const other of others) expect(other.agent(agent).status.here).toBe(false)
+}
+
+describe('a handoff', () => {
+  let world: World
+  beforeEach(() => {
+    world = createWorld()
+  })
+  afterEach(async () => {
+    await world.stop()
+  })
+
+  it.each([
+    ['no room', { maxAgents: 0 }, {}, 'room'],
+    ['a capability it does not offer', { capabilities: ['clock'] }, {}, 'capability log'],
+    ['a peer that is not on its list', { allow: ['12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'] }, {}, 'list'],
+    ['an agent that must not move', {}, { migration_policy: { enabled: false } }, 'manifest'],
+    ['an agent that pays less', { price: 7n }, { migration_policy: { enabled: true, max_price_per_second: 5 } }, 'microcents'],
+  ])('is rejected for %s, and the agent goes on at its source', async (_, policy, manifest, reason) => {
+    const a = await world.start()
+    const b = await world.start(undefined, { policy })
+    const agent = await spawnCounter(a, manifest)
+    await meet(a, b)
+    await expect(agent.moveTo(b.id)).rejects.toMatchObject({ code: 'HANDOFF_REJECTED', message: expect.stringContaining(reason) })
+    expect(agent.status).toMatchObject({ state: 'active', here: true, epoch: 1 })
+    await livesAt(a, [], agent.id)
+  })
+
+  it('goes to and fro twenty times without losing or doubling a tick', async () => {
+    const nodes = [await world.start(), await world.start()] as const
+    const [a, b] = nodes
+    await spawnCounter(a)
+    const { agent: id } = a.agents()[0] ?? { agent: '' }
+    await b.importKey(Uint8Array.from((await a.exportKeys())[0]?.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)))
+    await meet(a, b)
+    await meet(b, a)
+    for (let i = 0; i < 20; i++) {
+      const [from, to] = i % 2 === 0 ? [a, b] : [b, a]
+      const move = await from.agent(id).moveTo(to.id)
+      const first = await nextCount(to.agent(id), move.tick + 1)
+      expect(first).toEqual({ tick: move.tick + 1, count: move.tick + 1 })
+    }
+    const passport = await a.agent(id).passport()
+    expect(passport.hosts).toHaveLength(21)
+    await livesAt(a, [b], id)
+  })
+
+  it('that loses its target while copying leaves the agent where it was', async () => {
+    let target: Running | undefined
+    const a = await world.start()
+    const b = await world.start(undefined, {
+      wrap: tapped((type) => {
+        if (type === 'prepared' && target !== undefined) world.hub.cut(a.id, target.id, true)
+        return 'pass'
+      }),
+    })
+    target = b
+    const agent = await spawnCounter(a)
+    await meet(a, b)
+    await expect(agent.moveTo(b.id)).rejects.toMatchObject({ code: 'CHANNEL_FAILED' })
+    expect(agent.status).toMatchObject({ state: 'active', epoch: 1 })
+    await livesAt(a, [], agent.id)
+  })
+
+  it('whose answer is lost is settled when the line is back: accepted', async () => {
+    let lost = false
+    const a = await world.start()
+    const b: Running = await world.start(undefined, {
+      wrap: tapped((type) => {
+        if (type !== 'done' || lost) return 'pass'
+        lost = true
+        world.hub.cut(a.id, b.id, true)
+        return 'drop'
+      }),
+    })
+    const agent = await spawnCounter(a)
+    await meet(a, b)
+    await expect(agent.moveTo(b.id)).rejects.toMatchObject({ code: 'HANDOFF_PENDING' })
+    expect(agent.status).toMatchObject({ state: 'moving', here: true })
+    world.hub.cut(a.id, b.id, false)
+    await eventually(a, () => !agent.status.here)
+    await livesAt(b, [a], agent.id)
+  })
+
+  it('whose commit is lost is settled when the line is back: refused, and on at the source', async () => {
+    let lost = false
+    const b = await world.start()
+    const a: Running = await world.start(undefined, {
+      wrap: tapped((type) => {
+        if (type !== 'commit' || lost) return 'pass'
+        lost = true
+        world.hub.cut(a.id, b.id, true)
+        return 'drop'
+      }),
+    })
+    const agent = await spawnCounter(a)
+    await meet(a, b)
+    await expect(agent.moveTo(b.id)).rejects.toMatchObject({ code: 'HANDOFF_PENDING' })
+    const { tick } = agent.status
+    world.hub.cut(a.id, b.id, false)
+    await eventually(a, () => agent.status.state === 'active')
+    expect(agent.status.epoch).toBe(3)
+    const first = await nextCount(agent, tick + 1)
+    expect(first).toEqual({ tick: tick + 1, count: tick + 1 })
+    expect((await agent.passport()).hosts.map(({ peer }) => peer)).toEqual([a.id, a.id])
+  })
+
+  it('survives a crash of the source after its record, and of the target after its accept', async () => {
+    let stop = false
+    const b = await world.start()
+    const a: Running = await world.start(undefined, {
+      wrap: tapped((type) => (type === 'status' && stop ? 'drop' : 'pass')),
+    })
+    const agent = await spawnCounter(a)
+    await meet(a, b)
+    const gone: Running = await world.start(undefined, {
+      wrap: tapped((type) => (type === 'done' ? 'drop' : 'pass')),
+    })
+    await meet(a, gone)
+    stop = true
+    const moving = agent.moveTo(gone.id)
+    moving.catch(() => {})
+    await eventually(gone, () => gone.agents().some((one) => one.agent === agent.id && one.here))
+    const { tick } = gone.agent(agent.id).status
+    a.disk.crash({ unsynced: 'gone' })
+    gone.disk.crash({ unsynced: 'gone' })
+    await a.stop().catch(() => {})
+    await gone.stop().catch(() => {})
+    const a2 = await world.start(a.disk.copy())
+    expect(a2.agent(agent.id).status.state).toBe('moving')
+    const gone2 = await world.start(gone.disk.copy())
+    await eventually(a2, () => !a2.agent(agent.id).status.here)
+    expect(gone2.agent(agent.id).status.tick).toBeGreaterThanOrEqual(tick)
+    await livesAt(gone2, [a2], agent.id)
+  })
+})
