@@ -1,5 +1,6 @@
 export * from './api.ts'
 export * from './errors.ts'
+export type { Residence } from './identity.ts'
 export { type Manifest, parseManifest } from './manifest.ts'
 export { nameOf } from './names.ts'
 export { type CoreNodeOptions, createCoreNode } from './node/node.ts'
