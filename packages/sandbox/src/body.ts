@@ -97,7 +97,7 @@ export class BodyWalker {
     this.#results = Uint16Array.from(module.types, (type) => type.results.length)
   }
 
-  /** Walks the body whose size the reader stands at. Returns values merged (see `MAX_MERGES`). */
+  /** Walks the body whose size the reader stands at. */
   walk(reader: Reader, index: number): void {
     const at = reader.pos
     const size = reader.u32()
