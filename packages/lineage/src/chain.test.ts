@@ -351,6 +351,7 @@ describe('what may stand next', () => {
     const taken = await add(await offered(), acceptBody((await offered()).chain), bob)
     const body = { ...checkpointBody(taken.chain), time: taken.chain.head.body.time - 1 }
     expect(await attempt({ from: taken, body, by: bob })).toBe('BAD_TIME')
+    expect(await attempt({ from: taken, body: { ...body, time: body.time + 1 }, by: bob })).toBe('accepted')
   })
 
   test('an error names the record that it concerns', async () => {
