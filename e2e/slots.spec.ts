@@ -35,8 +35,8 @@ test('a reload keeps its slot at once', async ({ context }) => {
   await slotOf(page)
   await page.reload()
   await slotOf(page)
-  // Since the page began: far below the time for which a held slot would be waited for.
-  expect(await page.evaluate(() => performance.now())).toBeLessThan(1000)
+  // Since the page began: a slot that is held would be waited for longer than this.
+  expect(await page.evaluate(() => performance.now())).toBeLessThan(1500)
 })
 
 test('the slot of a closed tab is taken by the next new tab', async ({ context }) => {

@@ -6,13 +6,14 @@ afterEach(() => {
   localStorage.clear()
 })
 
-test('a twin is kept for its slot', () => {
+test('a twin is kept for its slot and store', () => {
   const twin = incarnationTwin('tab-1')
   expect(twin.get()).toBeUndefined()
   twin.set('00ff')
   twin.set('aa55')
   expect(incarnationTwin('tab-1').get()).toBe('aa55')
   expect(incarnationTwin('tab-2').get()).toBeUndefined()
+  expect(incarnationTwin('tab-1', 'other').get()).toBeUndefined()
 })
 
 test('what is not hex is no twin', () => {

@@ -21,9 +21,12 @@ export interface IncarnationTwin {
   set(hex: string): void
 }
 
-/** @param slot of the node, see `claimSlot` */
-export function incarnationTwin(slot: string): IncarnationTwin {
-  const key = `igor/incarnation/${slot}`
+/**
+ * @param slot of the node, see `claimSlot`
+ * @param name of the store, where it is not the default
+ */
+export function incarnationTwin(slot: string, name = 'igor'): IncarnationTwin {
+  const key = `igor/${name}/incarnation/${slot}`
   return {
     get: () => {
       const twin = readItem('localStorage', key)
