@@ -27,20 +27,17 @@ const OPTIONS = {
 /** @param {{minify: boolean, plugins: import('esbuild').Plugin[]}} options */
 const bundle = async ({ minify, plugins }) => {
   const common = { ...OPTIONS, minify, plugins, sourcemap: minify ? false : 'linked', outdir: here }
-  const page = await build({
-    ...common,
-    entryPoints: { main: join(here, 'src/main.ts') },
-    splitting: true,
-    chunkNames: '[name]-[hash]',
-  })
-  // Workers are loaded by name, beside the chunk that asks for them.
-  const workers = await build({
+  const code = await build({
     ...common,
     entryPoints: {
+      main: join(here, 'src/main.ts'),
+      // Workers are loaded by name, beside the chunk that asks for them; what they share with the page is sent once.
       worker: join(browser, 'worker.ts'),
       'clock-worker': join(browser, 'clock-worker.ts'),
       'inspect-worker': join(here, 'src/inspect-worker.ts'),
     },
+    splitting: true,
+    chunkNames: 'part-[hash]',
   })
   const style = await build({
     ...common,
@@ -48,7 +45,7 @@ const bundle = async ({ minify, plugins }) => {
     external: ['/favicon.svg'],
     entryPoints: { style: join(here, 'src/style.css') },
   })
-  return [...page.outputFiles, ...workers.outputFiles, ...style.outputFiles].map(({ path, contents }) => ({
+  return [...code.outputFiles, ...style.outputFiles].map(({ path, contents }) => ({
     name: path.slice(here.length + 1),
     contents,
   }))

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildPage } from './build.mjs'
+import { peerId } from './fake/ids.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const port = Number(process.argv[2] ?? 8484)
@@ -40,7 +41,11 @@ createServer(async (request, response) => {
   const { pathname } = new URL(request.url ?? '/', 'http://localhost')
   try {
     if (pathname === '/') await rebuild()
-    if (pathname === '/node.json') throw Object.assign(new Error('no server'), { code: 'ENOENT' })
+    if (pathname === '/node.json') {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ peerId: peerId('granite-heron'), name: 'granite-heron', multiaddrs: [], iceServers: [] }))
+      return
+    }
     const file = normalize(join(outdir, pathname === '/' ? 'index.html' : pathname))
     if (!file.startsWith(outdir)) throw new Error('outside')
     const contents = await readFile(file)

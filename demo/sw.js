@@ -40,13 +40,13 @@ const fresh = async (request, key) => {
   try {
     return await fromServer(request)
   } catch (error) {
-    const kept = await (await caches.open(NAME)).match(key)
+    const kept = await (await caches.open(NAME)).match(key, { ignoreVary: true })
     if (kept) return kept
     throw error
   }
 }
 
-const kept = async (request) => (await caches.match(request)) ?? fetch(request)
+const kept = async (request) => (await caches.match(request, { ignoreVary: true })) ?? fetch(request)
 
 self.addEventListener('fetch', (event) => {
   const { request } = event

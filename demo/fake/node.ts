@@ -124,7 +124,6 @@ export const canRun = (): { ok: true } | { ok: false; missing: Reason[] } =>
     : { ok: true }
 
 export const startNode = async (): Promise<IgorNode> => {
-  localStorage.setItem('igor.site', JSON.stringify({ peerId: server.id, name: server.name, multiaddrs: [], iceServers: [] }))
   if (scene === 'failed')
     throw new Error('the store of this browser is of a newer version of Igor (3; this page knows 1). Reload the page')
   if (scene === 'slow') await new Promise((resolve) => setTimeout(resolve, 60_000))

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Agent, AgentStatus, Move } from './api.ts'
-import { nameOfPeer } from './names.ts'
+import { nameOfPeer, placeOf } from './names.ts'
 import { type App, agentOf } from './state.ts'
 import { codeOf, count, millis, said } from './words.ts'
 
@@ -44,8 +44,8 @@ export const moveAgent = async (app: App, id: string, to: string): Promise<void>
       app.note('info', `Stopped waiting for ${status.name} to move.`, id)
     } else {
       const after = agentOf(state, id)
-      const where = nameOfPeer(node, after?.host ?? status.host)
-      fail(app, id, `${status.name} did not move${after?.state === 'moving' ? '' : `. It is still on ${where}`}`, error, () => {
+      const where = placeOf(node, after?.host ?? status.host)
+      fail(app, id, `${status.name} did not move${after?.state === 'moving' ? '' : `. It is still ${where}`}`, error, () => {
         void moveAgent(app, id, to)
       })
     }

@@ -42,6 +42,7 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
   let frame = 0
   let serial = 0
   let reached = false
+  const seen = new Set<string>()
 
   const app: App = {
     node,
@@ -106,12 +107,12 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
     state.peers = node.peers()
     learnNames(node, state.peers, state.site)
     for (const status of state.agents) {
-      const first = !state.moves.has(status.agent)
+      const seenBefore = seen.has(status.agent)
+      seen.add(status.agent)
       if (!status.lastMove || !learnMove(app, status.lastMove)) continue
+      if (seenBefore) tellMove(app, status, status.lastMove)
       // What it did before this page looked is no news.
-      if (first && performance.now() - began < SERVER_GRACE_MS) {
-        state.moves.set(status.agent, { move: status.lastMove, seen: Number.NEGATIVE_INFINITY })
-      } else tellMove(app, status, status.lastMove)
+      else state.moves.set(status.agent, { move: status.lastMove, seen: Number.NEGATIVE_INFINITY })
     }
     tellPeers()
     checkServer()

@@ -77,7 +77,7 @@ export const archipelago = (sight: Sight): Archipelago => {
       name: peer.name,
       kind: peer.kind,
       link: peer.link,
-      ...(peer.rtt === undefined ? {} : { rtt: peer.rtt }),
+      ...(peer.rtt === undefined || peer.link === 'none' ? {} : { rtt: peer.rtt }),
       said: peer.link === 'none' ? 0 : peer.agents,
       room: peer.room,
       home,

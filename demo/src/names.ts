@@ -64,3 +64,6 @@ export const kindOf = (id: string): Peer['kind'] | undefined => known.get(id)?.k
 /** `this tab`, a name, or a short peer id. */
 export const nameOfPeer = (node: IgorNode, id: string): string =>
   id === node.id ? 'this tab' : (known.get(id)?.name ?? shortId(id))
+
+/** Where an agent is, in a sentence: `in this tab`, `on brave-owl`. */
+export const placeOf = (node: IgorNode, id: string): string => (id === node.id ? 'in this tab' : `on ${nameOfPeer(node, id)}`)

@@ -114,8 +114,9 @@ export const said = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
   const clean = tidy(text, 600).trim()
   if (clean === '') return 'It failed without a word.'
-  const first = clean[0] ?? ''
-  return `${first.toUpperCase()}${clean.slice(1)}${/[.!?]$/.test(clean) ? '' : '.'}`
+  // A sentence may begin with a name, which stays as it is.
+  const first = /^\p{Ll}+[\s,]/u.test(clean) ? (clean[0] ?? '').toUpperCase() : (clean[0] ?? '')
+  return `${first}${clean.slice(1)}${/[.!?]$/.test(clean) ? '' : '.'}`
 }
 
 export const codeOf = (error: unknown): string | undefined => {

@@ -9,7 +9,7 @@ import type { AgentStatus } from '../api.ts'
 import type { Archipelago } from '../archipelago.ts'
 import { copyText } from '../clipboard.ts'
 import { h, type Piece, setText, show } from '../dom.ts'
-import { nameOfPeer } from '../names.ts'
+import { placeOf } from '../names.ts'
 import type { App } from '../state.ts'
 import { age, bytes, count, STATES, shortId } from '../words.ts'
 import { agentActions } from './agent-actions.ts'
@@ -113,12 +113,12 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
       const watched = state.live.get(id)
       el.dataset.state = status.state
       setText(name, status.name)
-      chip.update(status.state)
       const host = map().islands.find((island) => island.peer === status.host)
-      const where = status.here ? `this tab (${node.name})` : nameOfPeer(node, status.host)
+      chip.update({ state: status.state, past: host?.link === 'none' })
+      const where = status.here ? `in this tab (${node.name})` : placeOf(node, status.host)
       setText(
         lives,
-        `${status.state === 'retired' ? 'Last lived on' : 'Lives on'} ${where}${host?.link === 'none' ? ', out of reach' : ''} · ${shortId(id)}`,
+        `${status.state === 'retired' ? 'Last lived' : 'Lives'} ${where}${host?.link === 'none' ? ', out of reach' : ''} · ${shortId(id)}`,
       )
       const words = status.state === 'active' ? '' : STATES[status.state].meaning
       setText(reason, [words, status.reason ?? ''].filter((text) => text !== '').join(' '))

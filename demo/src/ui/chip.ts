@@ -8,17 +8,19 @@ import { h, type Piece } from '../dom.ts'
 import { STATES } from '../words.ts'
 import { icon, STATE_ICONS } from './icons.ts'
 
-export const stateChip = (): Piece<AgentState> => {
+/** Takes a state, and whether it is only the last that was heard. */
+export const stateChip = (): Piece<{ readonly state: AgentState; readonly past?: boolean }> => {
   const el = h('span', { class: 'chip', id: 'state' })
-  let shown: AgentState | undefined
+  let shown = ''
   return {
     el,
-    update(state) {
-      if (state === shown) return
-      shown = state
+    update({ state, past = false }) {
+      const next = `${state} ${past}`
+      if (next === shown) return
+      shown = next
       el.dataset.state = state
       el.title = STATES[state].meaning
-      el.replaceChildren(icon(STATE_ICONS[state]), STATES[state].word)
+      el.replaceChildren(icon(STATE_ICONS[state]), past ? `was ${STATES[state].word}` : STATES[state].word)
     },
   }
 }

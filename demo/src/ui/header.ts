@@ -36,8 +36,7 @@ export const header = (app: App): { readonly el: HTMLElement; update(): void } =
         },
       },
       icon('plus'),
-      h('span', { text: 'Start' }),
-      h('span', { class: 'wide-only', text: 'an agent' }),
+      h('span', {}, 'Start', h('span', { class: 'wide-only', text: ' an agent' })),
     ),
     h(
       'button',

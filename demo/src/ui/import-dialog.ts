@@ -8,7 +8,7 @@ import { fail, open } from '../actions.ts'
 import { h, setText, show } from '../dom.ts'
 import { MAX_FILE_BYTES, readBytes } from '../files.ts'
 import { inspectFile } from '../inspect.ts'
-import { nameOfPeer } from '../names.ts'
+import { nameOfPeer, placeOf } from '../names.ts'
 import type { App } from '../state.ts'
 import { bytes, codeOf, count, dateTime, plural, said, shortId, tidy } from '../words.ts'
 import { creature } from './creature.ts'
@@ -31,12 +31,12 @@ const planFor = (app: App, agent: NonNullable<Summary['agent']>): Plan => {
   const known = app.state.agents.find((each) => each.agent === agent.agent && each.state !== 'retired')
   if (known && known.tick >= agent.tick) {
     return {
-      text: `A copy. The agent itself lives on ${nameOfPeer(app.node, known.host)}, at tick ${count(known.tick)}: nothing to bring back.`,
+      text: `A copy. The agent itself lives ${placeOf(app.node, known.host)}, at tick ${count(known.tick)}: nothing to bring back.`,
       button: undefined,
     }
   }
   return {
-    text: `A copy, made while it lived on ${nameOfPeer(app.node, by)}. A copy proves its history; only its owner can let it go on from one.`,
+    text: `A copy, made while it lived ${placeOf(app.node, by)}. A copy proves its history; only its owner can let it go on from one.`,
     button: 'Recover it here',
   }
 }

@@ -28,6 +28,14 @@ const curve = (a: { x: number; y: number }, b: { x: number; y: number }): string
   return `M${a.x} ${a.y}Q${(a.x + b.x) / 2} ${(a.y + b.y) / 2 - bend} ${b.x} ${b.y}`
 }
 
+const arrow = (x1: number, y1: number, x2: number, y2: number): string => {
+  const along = x2 > x1
+  const head = along
+    ? `M${x2 - 7} ${y2 - 7}L${x2} ${y2}L${x2 - 7} ${y2 + 7}`
+    : `M${x2 - 7} ${y2 - 7}L${x2} ${y2}L${x2 + 7} ${y2 - 7}`
+  return `M${x1} ${y1}L${x2} ${y2}${head}`
+}
+
 /** @returns the overlay, and what to call at each render */
 export const routes = (app: App, sea: Sea): { readonly el: SVGElement; update(): void } => {
   const el = s('svg', { class: 'routes', 'aria-hidden': 'true' })
@@ -46,15 +54,24 @@ export const routes = (app: App, sea: Sea): { readonly el: SVGElement; update():
   el.append(hint)
   let hinted = ''
 
-  /** Shows the way of the first move, until there was one. */
+  /** Shows the way of the first move, until there was one: a short arrow from shore to shore. */
   const suggest = (base: DOMRect): void => {
     const { state } = app
-    const wanted = !state.introGone && state.moves.size === 0 && state.runs.size === 0 && state.open === undefined
-    const who = wanted ? state.agents.find((agent) => agent.here && agent.owned && agent.state === 'active') : undefined
-    const where = who && sea.map().islands.find((island) => island.kind === 'server' && island.link !== 'none')
-    const from = who && sea.cardOf(who.agent)?.querySelector('.agent-being')
-    const to = where && sea.islandOf(where.peer)?.querySelector('.island-icon')
-    const d = from && to ? curve(middle(from, base), middle(to, base)) : ''
+    const { islands } = sea.map()
+    const server = islands.find((island) => island.kind === 'server' && island.link !== 'none')
+    const wanted =
+      !state.introGone && state.moves.size === 0 && state.runs.size === 0 && !server?.agents.some((agent) => agent.owned)
+    const who = wanted ? islands[0]?.agents.find((agent) => agent.owned && agent.state === 'active') : undefined
+    const from = who && sea.islandOf(who.host)?.getBoundingClientRect()
+    const to = server && sea.islandOf(server.peer)?.getBoundingClientRect()
+    let d = ''
+    if (from && to && to.left >= from.right) {
+      const y = Math.min(to.bottom, from.bottom) - Math.min(90, to.height / 2) - base.top
+      d = arrow(from.right - base.left + 6, y, to.left - base.left - 8, y)
+    } else if (from && to && to.top >= from.bottom) {
+      const x = from.left + from.width / 2 - base.left
+      d = arrow(x, from.bottom - base.top + 4, x, to.top - base.top - 6)
+    }
     if (d === hinted) return
     hinted = d
     hint.setAttribute('d', d)
@@ -68,7 +85,7 @@ export const routes = (app: App, sea: Sea): { readonly el: SVGElement; update():
       for (const [id, run] of app.state.runs) {
         const from =
           sea.islandOf(run.from)?.querySelector(`[data-agent="${CSS.escape(id)}"] .agent-being`) ?? sea.islandOf(run.from)
-        const to = sea.islandOf(run.to)
+        const to = sea.islandOf(run.to)?.querySelector('.island-icon')
         if (!from || !to) continue
         let trail = trails.get(id)
         if (!trail || trail.ended) {
