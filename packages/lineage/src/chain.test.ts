@@ -17,6 +17,7 @@ import {
   agent,
   alice,
   bob,
+  born,
   carol,
   checkpointBody,
   codeOf,
@@ -396,6 +397,14 @@ describe('what a chain says', () => {
       history = await add(history, checkpointBody(history.chain, 1, 200_000n), bob)
       expect(history.chain.budget).toBe(budget)
     }
+  })
+
+  test('fuel does not go back where it costs nothing either', async () => {
+    const chain = await born({ price: 0n })
+    const history = await add({ chain, records: [chain.genesis] }, checkpointBody(chain, 1, 1000n), alice)
+    const body = checkpointBody(history.chain)
+    expect(await attempt({ from: history, body: { ...body, fuel: 999n }, by: alice })).toBe('BAD_COST')
+    expect(await attempt({ from: history, body, by: alice })).toBe('accepted')
   })
 
   test('a handoff that was refused returns to its signer, two epochs on', async () => {

@@ -124,6 +124,12 @@ describe('an agent as a file', () => {
     expect(await codeOf(writeCar({ records: history.records, blocks: agentBlocks }))).toBe('MISSING_BLOCK')
   })
 
+  test('cannot be written without a record, nor planned without the blocks that name others', async () => {
+    expect(() => writeCar({ records: [], blocks: agentBlocks })).toThrow(expect.objectContaining({ code: 'NOT_GENESIS' }))
+    const { chain, records } = await moved()
+    expect(() => [...neededBlocks(chain, records, () => undefined)]).toThrow(expect.objectContaining({ code: 'MISSING_BLOCK' }))
+  })
+
   test('takes the hashes of a platform', async () => {
     const file = fileOf(await moved())
     let asked = 0
@@ -195,6 +201,14 @@ describe('a file that was changed', () => {
       ['another root', await forge([rootOf(records.slice(0, -1))], blocks), 'WRONG_ROOT'],
       ['a root that is a body', await forge([records.at(-1)?.id ?? root], blocks), 'WRONG_ROOT'],
       ['a root that is a state', await forge([stateBlock.cid], blocks), 'WRONG_ROOT'],
+      [
+        'a record under a raw name',
+        await forge(
+          [root],
+          [...blocks, ...[records.at(-1)?.bytes ?? extra.bytes].map((bytes) => ({ cid: rawCid(bytes), bytes }))],
+        ),
+        'UNREACHABLE_BLOCK',
+      ],
       ['no root', await forge([], blocks), 'BAD_CAR'],
       ['two roots', await forge([root, root], blocks), 'BAD_FIELD'],
       ['no records', await forge([root], agentBlocks), 'WRONG_ROOT'],
