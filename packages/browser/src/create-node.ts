@@ -47,7 +47,7 @@ export const createNode = async (options: BrowserNodeOptions = {}): Promise<Node
     await held.release()
   }
   try {
-    const twin = incarnationTwin(held.slot)
+    const twin = incarnationTwin(held.slot, database)
     const store = await openIdbStore(database)
     const node = await createCoreNode(
       {

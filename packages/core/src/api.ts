@@ -48,7 +48,10 @@ export interface Move {
   readonly to: string
   /** The last tick at the source; the first at the target is one more. */
   readonly tick: number
-  /** From the last tick's end at the source to the first tick's start at the target; both clocks' word. */
+  /**
+   * How long it stood still: to the first tick's start at the target, from the last tick's end at the source
+   * if the next one was due, else from when it stopped waiting for it. Each node's word.
+   */
   readonly downtimeMs: number
 }
 

@@ -52,8 +52,11 @@ export interface Hosted {
   readonly logs: readonly LogLine[]
   readonly view: (View & { readonly tick: number }) | undefined
   readonly memory: number
-  /** When the last tick ended, by the clock's `elapsed`. */
-  readonly lastTickEnd: number
+  /**
+   * Since when it stands still, by the clock's `elapsed`, if it stopped now: the end of its last tick when
+   * the next one is due, else now, as it was only waiting.
+   */
+  standstill(): number
   /** Resolves when the message is committed in the inbox, or taken by a committed tick. */
   deliver(id: Uint8Array, message: Uint8Array): Promise<void>
   /** Resolves when the order is committed. */
@@ -364,9 +367,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     get memory() {
       return ledger.current?.block.memory.bytes ?? 0
     },
-    get lastTickEnd() {
-      return lastTickEnd
-    },
+    standstill: () => (more || due <= clock.elapsed() ? lastTickEnd : clock.elapsed()),
     deliver: (id, message) => enqueue(messages, { id, message }),
     order: (order) => enqueue(orders, order),
     atBoundary: async (task) => {

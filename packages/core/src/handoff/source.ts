@@ -92,10 +92,11 @@ export const moveOut = async (context: Context, options: MoveOut): Promise<Move>
     const tail = await precopy(context, channel, ledger, signal)
     onprogress('stop', 0, 1)
     const stopped = await hosted.atBoundary(async () => {
+      const at = hosted.standstill()
       const block = ledger.current?.block
       if (block === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`)
       const record = await ledger.handoff(ready, options.orders)
-      return { record, changes: changedChunks(tail, block), at: hosted.lastTickEnd, block }
+      return { record, changes: changedChunks(tail, block), at, block }
     })
     options.onstopped()
     onprogress('commit', 0, 1)
@@ -179,7 +180,7 @@ interface Stopped {
   readonly record: LineageRecord<Handoff>
   readonly changes: readonly (readonly [index: number, digest: Uint8Array | null])[]
   readonly block: StateBlock
-  /** `elapsed` at the end of the last tick. */
+  /** `elapsed` when it began to stand still. */
   readonly at: number
 }
 
