@@ -37,7 +37,8 @@ export function createCalls({ node, info, stop }: Serving): CallHandlers {
       await handle.send(message, { signal })
       return { agent: handle.id, name: handle.status.name }
     },
-    move: ({ agent, to }, signal) => node.agent(agent).moveTo(to, { signal }),
+    // An agent elsewhere may be called here: for it, this node's own address names a peer, not something to dial.
+    move: ({ agent, to }, signal) => node.agent(agent).moveTo(to.endsWith(`/p2p/${node.id}`) ? node.id : to, { signal }),
     pause: order('pause'),
     resume: order('resume'),
     retire: order('retire'),
