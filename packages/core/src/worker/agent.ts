@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Compiled, type Instance, instantiate, SandboxError, Trap } from '@igor/sandbox'
+import { CHUNK_BYTES, type Compiled, type Instance, instantiate, SandboxError, Trap } from '@igor/sandbox'
 import { WASI } from './capabilities.ts'
 import { igorImports } from './hostcalls.ts'
 import { advance, applyImage, type Boundary, emptyBoundary, ImageError, nonZeroChunks, stillDelta } from './image.ts'
@@ -21,15 +21,19 @@ export interface Tools {
 }
 
 /** An instance and the session that its hostcalls answer from. */
-interface Live {
+export interface Live {
+  readonly compiled: Compiled
   readonly instance: Instance
   readonly use: (session: Session) => void
 }
 
 /** Live instances are few (engines limit live memories): an agent asks for one and may lose it between jobs. */
 export interface Pool {
-  /** Makes room, then runs `make`; makes more room and tries again when the machine has no memory. */
-  admit(agent: Agent, make: () => void): void
+  /**
+   * Makes room, then runs `make`; makes more room and tries again when the machine has no memory.
+   * `spare` is an instance that another agent had to give up, at a boundary.
+   */
+  admit(agent: Agent, make: (spare: Live | undefined) => void): void
   /** Says that the agent's instance was used just now. */
   touch(agent: Agent): void
   /** Forgets the agent's instance. */
@@ -54,8 +58,8 @@ export interface Agent {
   patch(image: ImagePatch): void
   /** @param alive called when the job starts anew after a failed tick */
   run(job: Job, alive: () => void): JobResult
-  /** Drops the instance; the boundary stays. */
-  rest(): void
+  /** Gives the instance up; the boundary stays. */
+  rest(): Live | undefined
 }
 
 /** `longest` is the time of the longest tick, ms; `failed` what stopped the tick after the completed ones. */
@@ -66,6 +70,9 @@ interface Ran {
   readonly longest: number
   readonly failed?: string
 }
+
+const sameBytes = (a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean =>
+  a.length === b.length && a.every((bytes, i) => bytes.length === b[i]?.length && bytes.every((byte, n) => byte === b[i]?.[n]))
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -89,6 +96,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
     instance = instantiate(spec.compiled, { igor: igorImports(host, spec.granted), [WASI]: wasiImports(host, spec.granted) })
     return {
+      compiled: spec.compiled,
       instance,
       use: (session) => {
         current = session
@@ -96,21 +104,36 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
   }
 
+  /**
+   * Making an instance costs several times as much as filling one, and engines are slow to give memories
+   * back. Restoring overwrites all that a program can see, but cannot shrink a memory or undo a dropped segment.
+   */
+  const fits = ({ compiled, instance }: Live): boolean =>
+    compiled === spec.compiled &&
+    compiled.instrumented.layout.droppable === 0 &&
+    instance.memory().length <= boundary.memory.length
+
+  const fill = ({ instance }: Live): void => {
+    const { memory, globals } = boundary
+    instance.restore({ memoryBytes: memory.length, chunks: nonZeroChunks(memory), globals })
+  }
+
   const wake = (): Live => {
     if (live === undefined) {
-      pool.admit(agent, () => {
-        const fresh = create()
-        const { memory, globals } = boundary
-        fresh.instance.restore({ memoryBytes: memory.length, chunks: nonZeroChunks(memory), globals })
-        live = fresh
+      pool.admit(agent, (spare) => {
+        const next = spare !== undefined && fits(spare) ? spare : create()
+        fill(next)
+        live = next
       })
     } else pool.touch(agent)
     return live as unknown as Live
   }
 
-  const rest = (): void => {
+  const rest = (): Live | undefined => {
+    const given = live
     live = undefined
     pool.release(agent)
+    return given
   }
 
   const settle = (instance: Instance, session: Session) => {
@@ -228,13 +251,29 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
   }
 
-  /** Restores at once: what does not fit is found before the agent counts as placed. */
-  const adopt = (next: () => Boundary): void => {
-    try {
-      boundary = next()
-      live = undefined
-      pool.release(agent)
+  /** Touches what changed and no more, where the instance is there and only memory changed: a move waits for it. */
+  const patch = (image: ImagePatch): void => {
+    const { memory, globals } = boundary
+    const length = memory.length
+    boundary = applyImage(boundary, image, spec.maxMemoryBytes)
+    if (live === undefined) wake()
+    else if (length === boundary.memory.length && sameBytes(globals, boundary.globals)) {
+      const now = live.instance.memory()
+      for (const [index] of image.chunks) {
+        const at = index * CHUNK_BYTES
+        now.set(boundary.memory.subarray(at, at + CHUNK_BYTES), at)
+      }
+    } else if (fits(live)) fill(live)
+    else {
+      rest()
       wake()
+    }
+  }
+
+  /** Restores at once: what does not fit is found before the agent counts as placed. */
+  const adopt = (change: () => void): void => {
+    try {
+      change()
     } catch (error) {
       rest()
       const misfit = error instanceof ImageError || (error instanceof SandboxError && error.code === 'BAD_IMAGE')
@@ -246,10 +285,14 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
   const agent: Agent = {
     place: spec.place,
     spawn,
-    restore: (image) => adopt(() => applyImage(emptyBoundary, image, spec.maxMemoryBytes)),
+    restore: (image) =>
+      adopt(() => {
+        boundary = applyImage(emptyBoundary, image, spec.maxMemoryBytes)
+        wake()
+      }),
     patch: (image) => {
       if (ran) throw new Refusal('BAD_REQUEST', 'an agent that ran here is not patched')
-      adopt(() => applyImage(boundary, image, spec.maxMemoryBytes))
+      adopt(() => patch(image))
     },
     run: tryRun,
     rest,

@@ -5,7 +5,7 @@
  */
 import { CHUNK_BYTES, changedChunks, isZero } from '@igor/sandbox'
 import { emptyKv, type Kv, kvEntries, kvOf } from './kv.ts'
-import type { Delta, Image, ImagePatch } from './protocol.ts'
+import type { Delta, Image, ImagePatch, JobResult } from './protocol.ts'
 import type { Sha256 } from './seed.ts'
 
 const WASM_PAGE = 64 * 1024
@@ -99,8 +99,9 @@ export const advance = (base: Boundary, now: Uint8Array, globals: readonly Uint8
 /** Nothing changed. */
 export const stillDelta = (base: Boundary): Delta => ({ memoryBytes: base.memory.length, chunks: [], globals: base.globals })
 
-/** The buffers of a delta that can be given away. */
-export const buffersOf = (delta: Delta): ArrayBuffer[] => {
+/** The large buffers of a result: given away when it is sent. */
+export const buffersOf = ({ delta, view }: JobResult): ArrayBuffer[] => {
   const first = delta.chunks.find(([, bytes]) => bytes !== null)
-  return first?.[1] && first[2] ? [first[1].buffer as ArrayBuffer, first[2].buffer as ArrayBuffer] : []
+  const own = first?.[1] && first[2] ? [first[1].buffer as ArrayBuffer, first[2].buffer as ArrayBuffer] : []
+  return view === undefined ? own : [...own, view.bytes.buffer as ArrayBuffer]
 }

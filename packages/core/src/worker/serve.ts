@@ -4,7 +4,7 @@
  * @module
  */
 import { SandboxError } from '@igor/sandbox'
-import { type Agent, createAgent, type Pool, type Tools } from './agent.ts'
+import { type Agent, createAgent, type Live, type Pool, type Tools } from './agent.ts'
 import { buffersOf } from './image.ts'
 import { createModules, Refusal } from './modules.ts'
 import type { JobResult, Place, Reply, Request } from './protocol.ts'
@@ -35,22 +35,25 @@ const absent = (place: Place): JobResult => ({
 const livePool = (): Pool & { limit: number } => {
   // In the order of their last use.
   const live = new Set<Agent>()
-  const shrink = (to: number): void => {
+  /** Takes instances away, longest unused first; returns the last one. */
+  const shrink = (to: number): Live | undefined => {
+    let given: Live | undefined
     for (const agent of live) {
-      if (live.size <= to) return
-      agent.rest()
+      if (live.size <= to) break
+      given = agent.rest()
     }
+    return given
   }
   const pool = {
     limit: DEFAULT_LIVE,
-    admit: (agent: Agent, make: () => void) => {
-      shrink(pool.limit - 1)
+    admit: (agent: Agent, make: (spare: Live | undefined) => void) => {
+      const spare = shrink(pool.limit - 1)
       try {
-        make()
+        make(spare)
       } catch (error) {
         if (!(error instanceof SandboxError) || error.code !== 'HOST_MEMORY' || live.size === 0) throw error
         shrink(0)
-        make()
+        make(undefined)
       }
       live.add(agent)
     },
@@ -96,7 +99,7 @@ export const serve = (port: Port, platform: Tools): void => {
     } else if (attempt !== undefined) {
       const result = agent.spawn(attempt)
       agents.set(place, agent)
-      port.post({ type: 'placed', id, result }, buffersOf(result.delta))
+      port.post({ type: 'placed', id, result }, buffersOf(result))
     } else throw new Error('neither an image nor an attempt to spawn')
   }
 
@@ -104,10 +107,7 @@ export const serve = (port: Port, platform: Tools): void => {
     let results: JobResult[] = []
     let reported = tools.now()
     const report = (done: boolean): void => {
-      port.post(
-        { type: 'ran', id, results, done },
-        results.flatMap((result) => buffersOf(result.delta)),
-      )
+      port.post({ type: 'ran', id, results, done }, results.flatMap(buffersOf))
       results = []
       reported = tools.now()
     }
