@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { IgorError } from '../errors.ts'
 import type { Clock, Thread } from '../platform.ts'
 import type { Job, JobResult, Reply, Request } from '../worker/protocol.ts'
 
@@ -120,7 +121,16 @@ export const createLane = ({ thread, clock, slackMs, onend }: LaneOptions): Lane
 
   const post = (work: Work[], limitMs: number, request: Request & { id: number }, transfer: readonly ArrayBuffer[]): void => {
     outstanding = { id: request.id, work, limitMs }
-    thread.post(request, transfer)
+    try {
+      thread.post(request, transfer)
+    } catch (error) {
+      // Only what cannot be cloned fails to be posted: a fault of this host, and of this request alone.
+      outstanding = undefined
+      const fault = new IgorError('HOST_FAULT', `a worker could not be asked: ${error instanceof Error ? error.message : String(error)}`)
+      for (const one of work) one.reject(fault)
+      flushSoon()
+      return
+    }
     // Rejects only when the lane ends, which has told everyone already.
     if (!watching) watch().catch(() => {})
   }

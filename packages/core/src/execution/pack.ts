@@ -11,7 +11,8 @@ export interface Packed<T> {
   readonly transfer: readonly ArrayBuffer[]
 }
 
-const own = (bytes: Uint8Array): Uint8Array => (bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice())
+// Not slice(): that of a Node.js Buffer copies nothing.
+const own = (bytes: Uint8Array): Uint8Array => (bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes))
 
 /** Puts the chunks into one buffer, which is given away: the caller's stay as they are. */
 export const packImage = <T extends Image | ImagePatch>(image: T): Packed<T> => {

@@ -6,7 +6,7 @@
  */
 import { type ErrorCode, IgorError } from '../errors.ts'
 import type { Clock, Threads } from '../platform.ts'
-import { nameOfKey } from '../worker/modules.ts'
+import { nameOfKey } from '../worker/module-key.ts'
 import type { ModuleKey, Reply } from '../worker/protocol.ts'
 import type { Executor, ModuleLimits, Placed, PlaceSpec, RunOutcome } from './executor.ts'
 import { createLane, type Lane, LaneLost } from './lane.ts'
@@ -153,8 +153,8 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
 
   const sendModule = async (seat: Seat, { key, bytes }: Known): Promise<number> => {
     const source = await bytes()
-    // A buffer of its own that can be given away.
-    const copy = source.slice()
+    // A buffer of its own that can be given away (slice() of a Node.js Buffer copies nothing).
+    const copy = new Uint8Array(source)
     const limit = LOAD_MS + LOAD_MS_PER_MIB * (copy.length / (1024 * 1024))
     const reply = await seat.lane.ask({ type: 'load', ...key, bytes: copy }, limit, [copy.buffer])
     if (reply.type !== 'loaded') throw failure(reply)

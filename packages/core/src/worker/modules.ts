@@ -6,6 +6,7 @@
 import { type Compiled, compile, INSTRUMENT_VERSION, instrument, type RequiredExport, SandboxError } from '@igor/sandbox'
 import type { ErrorCode } from '../errors.ts'
 import { judgeImport } from './capabilities.ts'
+import { nameOfKey } from './module-key.ts'
 import type { ModuleKey } from './protocol.ts'
 
 /** Said of what an agent brought; nothing of it is kept. */
@@ -26,8 +27,6 @@ export interface Modules {
   get(key: ModuleKey): Compiled | undefined
   unload(key: ModuleKey): void
 }
-
-export const nameOfKey = (key: ModuleKey): string => `${key.module} ${key.maxMemoryBytes} ${key.granted.join()}`
 
 /** What the sandbox would call a defect of this host and not of the module. */
 const HOST_CODES: ReadonlySet<string> = new Set(['HOST_MEMORY', 'BAD_OPTION', 'ENGINE_REFUSED'])
