@@ -96,18 +96,21 @@ export const pauseAgent = (app: App, status: AgentStatus): Promise<boolean> =>
   act(app, status.agent, 'pausing', `${status.name} was not paused`, async (agent) => {
     await agent.pause()
     app.announce(`${status.name} is paused.`)
+    app.note('info', `${status.name} is paused`, status.agent)
   })
 
 export const resumeAgent = (app: App, status: AgentStatus): Promise<boolean> =>
   act(app, status.agent, 'resuming', `${status.name} was not resumed`, async (agent) => {
     await agent.resume()
     app.announce(`${status.name} goes on.`)
+    app.note('info', `${status.name} goes on`, status.agent)
   })
 
 export const retireAgent = (app: App, status: AgentStatus): Promise<boolean> =>
   act(app, status.agent, 'retiring', `${status.name} was not retired`, async (agent) => {
     await agent.retire()
     app.announce(`${status.name} is retired.`)
+    app.note('info', `${status.name} is retired`, status.agent)
   })
 
 /** Opens the detail of an agent, or of this node, or closes what is open. */

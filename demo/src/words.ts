@@ -53,15 +53,16 @@ export const count = (n: number): string => numbers.format(n)
 export const plural = (n: number, one: string, many = `${one}s`): string =>
   n === 0 ? `no ${many}` : `${count(n)} ${n === 1 ? one : many}`
 
+/** A number and its unit belong on one line. */
+const NBSP = '\u00a0'
+
 /** A duration in ms, with as many digits as are worth reading. */
-export const millis = (ms: number): string =>
-  ms < 0.95
-    ? '<1 ms'
-    : ms < 9.95
-      ? `${ms.toFixed(1)} ms`
-      : ms < 1000
-        ? `${Math.round(ms)} ms`
-        : `${(ms / 1000).toFixed(ms < 9_950 ? 1 : 0)} s`
+export const millis = (ms: number): string => {
+  if (ms < 0.95) return `<1${NBSP}ms`
+  if (ms < 9.95) return `${ms.toFixed(1)}${NBSP}ms`
+  if (ms < 999.5) return `${Math.round(ms)}${NBSP}ms`
+  return `${(ms / 1000).toFixed(ms < 9_950 ? 1 : 0)}${NBSP}s`
+}
 
 /** An age in ms: the largest unit and no more. */
 export const age = (ms: number): string => {

@@ -91,7 +91,7 @@ export const agentCard = (app: App, id: string, map: () => Archipelago): Piece<A
   const el = h(
     'article',
     { class: 'agent', id: 'agent', attr: { 'data-agent': id } },
-    h('div', { class: 'agent-being' }, being.el),
+    h('div', { class: 'agent-being', on: { click: () => open(app, { kind: 'agent', id }) } }, being.el),
     h(
       'div',
       { class: 'agent-words' },

@@ -127,6 +127,10 @@ export const enableDrag = (app: App, root: HTMLElement, map: () => Archipelago):
       )
       ghost.dataset.ok = verdict ? String(verdict.ok) : ''
     }
+    // The word stays on the screen: above the creature at the lower edge, beside it at the sides.
+    ghost.dataset.low = String(y > innerHeight - EDGE_PX - 40)
+    const half = drag.word.offsetWidth / 2 + 8
+    drag.word.style.left = `${Math.max(half, Math.min(innerWidth - half, x)) - x}px`
     const lift = drag.dock.hidden ? 0 : drag.dock.offsetHeight
     const dy = y < EDGE_PX ? -SCROLL_PX : y > innerHeight - EDGE_PX - lift && y < innerHeight - lift ? SCROLL_PX : 0
     if (dy !== 0) scrollBy(0, dy)

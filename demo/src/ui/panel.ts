@@ -76,14 +76,13 @@ export const panel = (app: App, sea: Sea, behind: readonly HTMLElement[]): { rea
         }
         show(el, next !== undefined)
         setAttr(document.body, 'data-panel', next !== undefined)
+        // Whoever opened it goes on from here by keyboard.
+        if (next !== undefined) el.querySelector<HTMLElement>('#panel-title')?.focus({ preventScroll: true })
       }
       const covers = next !== undefined && !wide.matches
       for (const other of behind) other.inert = covers
       if (status) agent?.update(status)
       node?.update(undefined)
-      if (covers && !el.contains(document.activeElement) && !document.querySelector('dialog[open], [popover]:popover-open')) {
-        el.focus({ preventScroll: true })
-      }
     },
   }
 }
