@@ -53,7 +53,13 @@ class DataChannelConnection extends AbstractMultiaddrConnection {
 
   sendData(data: Uint8ArrayList): SendResult {
     const sentBytes = data.byteLength
-    this.#channel.send(data.subarray() as Uint8Array<ArrayBuffer>)
+    try {
+      this.#channel.send(data.subarray() as Uint8Array<ArrayBuffer>)
+    } catch (error) {
+      // Closed this very moment. Not thrown: muxers send from timers, where nobody would catch it.
+      queueMicrotask(() => this.abort(error as Error))
+      return { sentBytes, canSendMore: true }
+    }
     return { sentBytes, canSendMore: this.#channel.bufferedAmount < MAX_BUFFERED }
   }
 

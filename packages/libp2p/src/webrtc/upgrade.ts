@@ -13,7 +13,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createChannel } from '../channel.ts'
 import { isDirect, type Links } from '../links.ts'
 import { serve } from '../serve.ts'
-import { limited, raced } from '../signals.ts'
+import { limited, pause, raced } from '../signals.ts'
 import { dataChannelConnection } from './connection.ts'
 import { parseSignal, type Role, type Signal, sendSignal, shakeHands } from './handshake.ts'
 
@@ -21,7 +21,11 @@ const PROTOCOL = '/igor/webrtc/1.0.0'
 const MUXER = '/yamux/1.0.0'
 /** A handshake takes half a second; one that takes this long has lost something. */
 const ATTEMPT_MS = 6_000
-const ATTEMPTS = 3
+const ATTEMPTS = 5
+/** All attempts together. */
+const UPGRADE_MS = 18_000
+/** A failure that comes at once is most likely a race in an implementation (libdatachannel has one): not again in step. */
+const PAUSE_MS = 50
 /** What a peer may have under way: its dial, its question, and those it gave up on. */
 const MAX_PER_PEER = 8
 const LABEL = 'webrtc'
@@ -84,7 +88,6 @@ export function createUpgrades(
       // Whoever makes a second connection has lost the first, though this side may not know yet.
       for (const each of older) each.abort(new Error('replaced by a newer connection'))
     } catch (error) {
-      if (process.env.DBG) console.log(performance.now(), self.slice(-4), peer.toString().slice(-4), role, (error as Error).message)
       connection?.abort(error as Error)
       pc.close()
       throw error
@@ -103,12 +106,27 @@ export function createUpgrades(
         return await limited(ATTEMPT_MS, signal, attempt)
       } catch (error) {
         if (left === 1 || signal.aborted || (error as Error).name === 'UnsupportedProtocolError') throw error
+        await pause(PAUSE_MS * (1 + Math.random()), signal)
       }
     }
   }
 
   function established(peer: PeerId): Connection | undefined {
     return links.best(peer.toString(), true)
+  }
+
+  /** The other side may have the connection a moment before this one. */
+  async function untilEstablished(peer: PeerId, signal: AbortSignal): Promise<Connection> {
+    const opened = Promise.withResolvers<Connection>()
+    const onopened = ({ detail }: CustomEvent<Connection>): void => {
+      if (detail.remotePeer.equals(peer) && isDirect(detail)) opened.resolve(detail)
+    }
+    libp2p.addEventListener('connection:open', onopened)
+    try {
+      return established(peer) ?? (await raced(opened.promise, signal))
+    } finally {
+      libp2p.removeEventListener('connection:open', onopened)
+    }
   }
 
   async function dial(peer: PeerId, relay: (signal: AbortSignal) => Promise<Connection>, signal: AbortSignal): Promise<void> {
@@ -142,13 +160,10 @@ export function createUpgrades(
     const id = peer.toString()
     let running = dials.get(id)
     if (running === undefined) {
-      running = limited(ATTEMPT_MS * ATTEMPTS, stop.signal, (limit) => (self < id ? dial : ask)(peer, relay, limit))
-        .then(() => {
-          const connection = established(peer)
-          if (connection === undefined) throw new Error('the direct connection was lost at once')
-          return connection
-        })
-        .finally(() => dials.delete(id))
+      running = limited(UPGRADE_MS, stop.signal, async (limit) => {
+        await (self < id ? dial : ask)(peer, relay, limit)
+        return await untilEstablished(peer, limit)
+      }).finally(() => dials.delete(id))
       dials.set(id, running)
     }
     return raced(running, signal)
