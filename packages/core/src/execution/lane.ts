@@ -40,7 +40,7 @@ type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never
 
 interface Waiting<T> {
   readonly resolve: (value: T) => void
-  readonly reject: (error: LaneLost) => void
+  readonly reject: (error: Error) => void
   /** Milliseconds that it may take, without slack. */
   readonly limitMs: number
 }
@@ -126,7 +126,10 @@ export const createLane = ({ thread, clock, slackMs, onend }: LaneOptions): Lane
     } catch (error) {
       // Only what cannot be cloned fails to be posted: a fault of this host, and of this request alone.
       outstanding = undefined
-      const fault = new IgorError('HOST_FAULT', `a worker could not be asked: ${error instanceof Error ? error.message : String(error)}`)
+      const fault = new IgorError(
+        'HOST_FAULT',
+        `a worker could not be asked: ${error instanceof Error ? error.message : String(error)}`,
+      )
       for (const one of work) one.reject(fault)
       flushSoon()
       return

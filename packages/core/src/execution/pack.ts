@@ -14,8 +14,11 @@ export interface Packed<T> {
 // Not slice(): that of a Node.js Buffer copies nothing.
 const own = (bytes: Uint8Array): Uint8Array => (bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes))
 
-/** Puts the chunks into one buffer, which is given away: the caller's stay as they are. */
-export const packImage = <T extends Image | ImagePatch>(image: T): Packed<T> => {
+/**
+ * Puts the chunks into one buffer, which is given away: the caller's stay as they are. Field by field:
+ * whatever else the caller's object carries may not be cloneable.
+ */
+export const packImage = <T extends Image | ImagePatch>(image: T): Packed<Pick<T, keyof Image>> => {
   const all = new Uint8Array(image.chunks.reduce((sum, [, bytes]) => sum + (bytes?.length ?? 0), 0))
   let at = 0
   const chunks = image.chunks.map(([index, bytes]) => {
@@ -26,13 +29,15 @@ export const packImage = <T extends Image | ImagePatch>(image: T): Packed<T> => 
     return [index, copy] as const
   })
   const kv = image.kv.map(([key, value]) => [own(key), own(value)] as const)
-  return { value: { ...image, chunks, kv, globals: image.globals.map(own) }, transfer: [all.buffer] }
+  const { memoryBytes, globals } = image
+  return { value: { memoryBytes, chunks, kv, globals: globals.map(own) }, transfer: [all.buffer] }
 }
 
-export const packAttempt = <T extends Attempt>(attempt: T): T => ({
-  ...attempt,
-  root: own(attempt.root),
-  messages: attempt.messages.map(own),
+export const packAttempt = ({ tick, time, root, messages }: Attempt): Attempt => ({
+  tick,
+  time,
+  root: own(root),
+  messages: messages.map(own),
 })
 
 export const packBytes = own

@@ -186,6 +186,25 @@ describe('the pool', () => {
   })
 })
 
+describe('what cannot be posted', () => {
+  it('is a fault of this host, and of that request alone', async () => {
+    const executor = open(watched(1))
+    const placed = await spawnCounter(executor)
+    // Holds a function, which cannot be cloned.
+    const torn = Object.assign([() => {}], { byteLength: 0, buffer: { byteLength: 0 } }) as unknown as Uint8Array
+    const spec = { module: 'counter', ...LIMITS, init: torn, tickMs: 20, attempt: attemptAt(0) }
+    await expect(executor.place(spec)).rejects.toMatchObject({ code: 'HOST_FAULT' })
+    expect(await run(executor, placed)).toMatchObject(ran)
+  })
+
+  it('is left out where it is none of ours', async () => {
+    const executor = open(watched(1))
+    const placed = await spawnCounter(executor)
+    const chatty = { ...attemptAt(1), maxTicks: 1, maxMs: 10, onprogress: () => {} }
+    expect(await executor.run(placed, chatty)).toMatchObject(ran)
+  })
+})
+
 describe('a thread that hangs', () => {
   it('is ended; who hung it is known where it ran alone', async () => {
     const threads = watched(1)

@@ -277,9 +277,9 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
       return { kind: 'lost', reason: 'worker', suspect: false, message: (placed as Placement).gone ?? 'it was never placed here' }
     }
     const { seat, tickMs } = placement
-    const { alone = false, ...rest } = spec
+    const { alone = false, maxTicks, maxMs } = spec
     try {
-      const result = await seat.lane.run({ ...packAttempt(rest), place: placed.place }, spec.maxMs + tickMs, alone)
+      const result = await seat.lane.run({ ...packAttempt(spec), place: placed.place, maxTicks, maxMs }, maxMs + tickMs, alone)
       if (result.fault === undefined) return { kind: 'ran', result }
       drop(placed)
       return { kind: 'lost', reason: 'worker', suspect: false, message: `this machine could not run it: ${result.fault}` }
