@@ -7,13 +7,19 @@ import { ensureInstalled, markBuilt, root, runTool, tools } from './workspace.mj
 /** Where the `igor` command looks for the page. */
 const PAGE = join(root, 'packages', 'cli', 'page')
 
-/** @param {{agents?: boolean, page?: boolean}} [options] @throws {Error} */
+/**
+ * @param {{agents?: boolean, page?: boolean}} [options]
+ * @returns {Promise<string[]>} names of the agents whose committed module was not what their source compiles to
+ * @throws {Error}
+ */
 export async function build({ agents = true, page = true } = {}) {
   const code = await runTool(tools.tsc, ['-b'])
   if (code !== 0) throw new Error('the packages do not compile: see above')
+  /** @type {string[]} */
+  let changed = []
   if (agents) {
     const { buildAgents } = await import(pathToFileURL(join(root, 'agents', 'build.mjs')))
-    const changed = await buildAgents()
+    changed = await buildAgents()
     if (changed.length > 0) console.error(`agents: ${changed.join(', ')} (commit their .wasm)`)
   }
   if (page) {
@@ -22,6 +28,7 @@ export async function build({ agents = true, page = true } = {}) {
     console.error(`page: ${Math.round(gzip / 1024)} KiB of JavaScript (gzip)`)
   }
   if (agents && page) await markBuilt()
+  return changed
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
