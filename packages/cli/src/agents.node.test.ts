@@ -31,7 +31,8 @@ describe('the example agents', () => {
     for (let i = 0; i < 300; i++) await agent.tick({ pass: 100, messages: ['hello', 'seed', `find ${i}`] })
     const before = agent.memory()
     const times: number[] = []
-    for (let i = 0; i < 700; i++) times.push((await agent.tick({ pass: 100, messages: [`note ${i}`, 'key:ArrowUp'] })).longestMs)expect(agent.memory()).toBeLessThanOrEqual(before * 2)
+    for (let i = 0; i < 700; i++) times.push((await agent.tick({ pass: 100, messages: [`note ${i}`, 'key:ArrowUp'] })).longestMs)
+    expect(agent.memory()).toBeLessThanOrEqual(before * 2)
     expect(agent.memory()).toBeLessThan(4 * 1024 * 1024)
     // The wall-clock limit of a tick is 100 ms.
     expect(times.sort((one, other) => one - other)[350]).toBeLessThan(10)
