@@ -8,9 +8,12 @@ import { chunkEntries, type StateBlock } from '@igor/lineage'
 
 const DIGEST_BYTES = 32
 
+/** Looked up rather than formatted: a commit of 16 MiB names 4096 digests. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 export const hexOf = (bytes: Uint8Array): string => {
   let text = ''
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0')
+  for (const byte of bytes) text += HEX[byte]
   return text
 }
 

@@ -20,6 +20,8 @@ export interface Context {
   /** Value of the fence row for agents that live here. */
   readonly fence: Uint8Array
   readonly price: bigint
+  /** Names of records that were verified in their chains; see `verifyGently`. */
+  readonly verified: Set<string>
   /** Aborted when the node stops. */
   readonly signal: AbortSignal
   /** Tells the operator. */

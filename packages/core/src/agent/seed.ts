@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type LineageRecord, readReady } from '@igor/lineage'
+import { decodeReady, type LineageRecord } from '@igor/lineage'
 import type { Crypto } from '../platform.ts'
 
 const text = new TextEncoder()
@@ -38,7 +38,7 @@ export const seedRoot = async (crypto: Crypto, records: readonly LineageRecord[]
     if (body.kind === 'genesis') root = body.nonce
     if (body.kind === 'accept') {
       const given =
-        before?.body.kind === 'handoff' || before?.body.kind === 'recover' ? readReady(before.body.ready).ready : undefined
+        before?.body.kind === 'handoff' || before?.body.kind === 'recover' ? decodeReady(before.body.ready).ready : undefined
       root =
         given === undefined
           ? await hash(text.encode('igor/r/1'), root, u64(body.epoch))

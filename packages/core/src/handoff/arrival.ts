@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  type Block,
   type Chain,
   chunkCid,
   chunkEntries,
@@ -29,17 +30,33 @@ import { MAX_RECORDS, type Puller } from '../protocols/blocks.ts'
 
 /** Signatures checked before others get the thread again: each takes 1 to 2.5 ms. */
 const VERIFY_AT_ONCE = 8
+/** Verified records that are remembered, by name: 2 MB at most. */
+const MAX_VERIFIED = 10_000
 
-/** Verifies a history without holding the thread for longer than a few signatures. */
+/**
+ * Verifies a history without holding the thread for longer than a few signatures. A record that was
+ * verified here before is not verified again: its id commits to all that came before it, so that its
+ * signer is the same wherever it is met.
+ */
 export const verifyGently = async (context: Context, records: readonly LineageRecord[]): Promise<Chain> => {
   if (records.length > MAX_RECORDS) throw new IgorError('BAD_FILE', `a history of more than ${MAX_RECORDS} records is not taken`)
   let chain: Chain | undefined
-  for (const [i, record] of records.entries()) {
-    chain = chain === undefined ? startChain(record) : extendChain(chain, record, { gap: true })
-    if (i % VERIFY_AT_ONCE === VERIFY_AT_ONCE - 1) await context.clock.sleep(0, context.signal)
+  let checked = 0
+  for (const record of records) {
+    const name = `${record.id} ${hexOf(record.signed.signature)}`
+    const trusted = context.verified.has(name)
+    chain = chain === undefined ? startChain(record) : extendChain(chain, record, { gap: true, trusted })
+    if (trusted) continue
+    remember(context.verified, name)
+    if (++checked % VERIFY_AT_ONCE === 0) await context.clock.sleep(0, context.signal)
   }
   if (chain === undefined) throw new IgorError('BAD_FILE', 'a history without records')
   return chain
+}
+
+const remember = (verified: Set<string>, name: string): void => {
+  if (verified.size >= MAX_VERIFIED) verified.clear()
+  verified.add(name)
 }
 
 /** What has been copied so far. */
@@ -51,38 +68,46 @@ export interface Copy {
   readonly state: { readonly cid: CID; readonly block: StateBlock; readonly host: HostPart }
   /** Digests (hex) of the chunks that are in the store. */
   readonly chunks: Set<string>
+  /** Of those, what the last pull brought; emptied when it is placed. */
+  readonly fresh: Map<string, Uint8Array>
 }
 
-/** Blocks go to the store as they come: nothing of an agent has to fit in memory twice. */
-const keep = async (context: Context, agent: string, cid: CID, bytes: Uint8Array): Promise<void> =>
-  context.store.commit({ put: [[keys.block(agent, hexOf(cid.multihash.digest)), bytes]], durable: false })
-
-export const pullManifest = async (context: Context, puller: Puller, chain: Chain): Promise<Manifest> => {
-  const { manifest: cid } = chain.genesis.body
-  let bytes: Uint8Array | undefined
-  await puller.blocks(chain.agent, [cid], async (_, block) => {
-    bytes = block
-    await keep(context, chain.agent, cid, block)
+/** Blocks go to the store as they come, a frame at a time; the accept makes them durable. */
+const keep = async (context: Context, agent: string, blocks: readonly Block[]): Promise<void> =>
+  context.store.commit({
+    put: blocks.map(({ cid, bytes }) => [keys.block(agent, hexOf(cid.multihash.digest)), bytes] as const),
+    durable: false,
   })
-  if (bytes === undefined) throw new IgorError('HANDOFF_FAILED', `the manifest of ${chain.agent} did not come`)
-  return parseManifest(bytes)
+
+/** One block, kept. */
+const pullOne = async (context: Context, puller: Puller, agent: string, cid: CID): Promise<Uint8Array> => {
+  let got: Uint8Array | undefined
+  await puller.blocks(agent, [cid], async (blocks) => {
+    await keep(context, agent, blocks)
+    got = blocks[0]?.bytes
+  })
+  if (got === undefined) throw new IgorError('HANDOFF_FAILED', `a block of ${agent} did not come`)
+  return got
 }
+
+export const pullManifest = async (context: Context, puller: Puller, chain: Chain): Promise<Manifest> =>
+  parseManifest(await pullOne(context, puller, chain.agent, chain.genesis.body.manifest))
 
 /** Pulls the module unless it is known, in parts of at most 1 MiB. */
 const pullModule = async (context: Context, puller: Puller, agent: string, cid: CID): Promise<void> => {
   const { store } = context
   if (await hasModule(store, cid)) return
   let size = 0
-  const write = async (one: CID, bytes: Uint8Array): Promise<void> => {
-    size += bytes.length
+  const write = async (blocks: readonly Block[]): Promise<void> => {
+    size += blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
     if (size > MAX_MODULE_BYTES)
       throw new IgorError('BAD_MODULE', `the module of ${agent} is larger than ${MAX_MODULE_BYTES} bytes`)
-    await store.commit({ put: [[keys.module(one.toString()), bytes]], durable: false })
+    await store.commit({ put: blocks.map((block) => [keys.module(block.cid.toString()), block.bytes] as const), durable: false })
   }
   let parts: readonly CID[] = []
-  await puller.blocks(agent, [cid], async (_, bytes) => {
-    parts = moduleParts(cid, bytes)
-    await write(cid, bytes)
+  await puller.blocks(agent, [cid], async (blocks) => {
+    for (const { bytes } of blocks) parts = moduleParts(cid, bytes)
+    await write(blocks)
   })
   if (parts.length > 0) await puller.blocks(agent, parts, write)
 }
@@ -98,15 +123,7 @@ export const pullState = async (
   const { agent } = chain
   const cid = chain.state?.body.state
   if (cid == null) throw new IgorError('HANDOFF_FAILED', `${agent} has no state to go on from`)
-  const one = async (name: CID): Promise<Uint8Array> => {
-    let got: Uint8Array | undefined
-    await puller.blocks(agent, [name], async (_, bytes) => {
-      got = bytes
-      await keep(context, agent, name, bytes)
-    })
-    if (got === undefined) throw new IgorError('HANDOFF_FAILED', `a block of ${agent} did not come`)
-    return got
-  }
+  const one = (name: CID): Promise<Uint8Array> => pullOne(context, puller, agent, name)
   const { module, init } = chain.genesis.body
   await pullModule(context, puller, agent, module)
   const initBytes = before?.init ?? (init === null ? new Uint8Array() : await one(init))
@@ -119,11 +136,16 @@ export const pullState = async (
     const name = hexOf(digest)
     if (!chunks.has(name)) want.set(name, chunkCid(digest))
   }
-  await puller.blocks(agent, [...want.values()], async (chunk, bytes) => {
-    await keep(context, agent, chunk, bytes)
-    chunks.add(hexOf(chunk.multihash.digest))
+  const fresh = new Map<string, Uint8Array>()
+  await puller.blocks(agent, [...want.values()], async (blocks) => {
+    await keep(context, agent, blocks)
+    for (const block of blocks) {
+      const name = hexOf(block.cid.multihash.digest)
+      chunks.add(name)
+      fresh.set(name, block.bytes)
+    }
   })
-  return { ...origin, init: initBytes, state: { cid, block, host }, chunks }
+  return { ...origin, init: initBytes, state: { cid, block, host }, chunks, fresh }
 }
 
 export const checkSize = (agent: string, manifest: Manifest, block: StateBlock): void => {
@@ -142,7 +164,10 @@ export const placeCopy = async (context: Context, executor: Executor, copy: Copy
   const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
   await executor.load(module, () => readModule(context.store, chain.genesis.body.module), limits)
   const chunks: (readonly [number, Uint8Array])[] = []
-  for (const [index, digest] of chunkEntries(state.block)) chunks.push([index, await readChunk(context, chain.agent, digest)])
+  for (const [index, digest] of chunkEntries(state.block)) {
+    chunks.push([index, copy.fresh.get(hexOf(digest)) ?? (await readChunk(context, chain.agent, digest))])
+  }
+  copy.fresh.clear()
   const { placed } = await executor.place({
     module,
     ...limits,

@@ -160,7 +160,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
     const puller = await pullFrom(context, peer, true)
     try {
       const origin = async () => {
-        const records = await puller.records(agent)
+        const records = await puller.records(agent, { brief: true })
         const chain = await verifyGently(context, records)
         if (chain.agent !== agent) throw violation(peer, 'it shows the history of another agent')
         return { chain, records }

@@ -96,7 +96,8 @@ export const createHandle = (id: string, node: Handles): Agent => {
     let puller: Puller | undefined
     try {
       puller = await pullFrom(context, host, false, signal)
-      return await puller.records(id, await proofFor())
+      const proof = await proofFor()
+      return await puller.records(id, proof === undefined ? {} : { proof })
     } catch (error) {
       if (ledger !== undefined) return ledger.records
       throw error

@@ -63,6 +63,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     incarnation: identity.incarnation,
     fence: new TextEncoder().encode(slot),
     price: policy.price ?? 0n,
+    verified: new Set(),
     signal: ended.signal,
     report,
   }

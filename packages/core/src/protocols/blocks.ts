@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { decodeRecord, type LineageRecord, MAX_BLOCK_BYTES, MAX_RECORD_BYTES } from '@igor/lineage'
+import { type Block, decodeRecord, type LineageRecord, MAX_BLOCK_BYTES, MAX_RECORD_BYTES, pruneRecords } from '@igor/lineage'
 import { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
@@ -46,7 +46,8 @@ export const serveBlocks =
       try {
         if (request.type === 'records') {
           const proof = request.has('proof') ? request.bytes('proof', 4096) : undefined
-          await sendRecords(channel, source.records(agent, channel.peer, proof))
+          const records = source.records(agent, channel.peer, proof)
+          await sendRecords(channel, request.flag('brief') ? pruneRecords(records) : records)
         } else if (request.type === 'blocks') {
           if (!channel.direct) throw new IgorError('BAD_REQUEST', 'blocks never cross a relayed connection')
           const want = request.list('want', MAX_WANT, (item, fail) => CID.asCID(item) ?? fail('want'))
@@ -117,11 +118,18 @@ const join = (slices: readonly Uint8Array[]): Uint8Array => {
   return out
 }
 
+export interface RecordsWish {
+  /** The owner's, for an agent that is not public. */
+  readonly proof?: Uint8Array
+  /** Only what the chain can be verified with: no window of plain checkpoints. */
+  readonly brief?: boolean
+}
+
 export interface Puller {
-  /** All records that the peer shows, oldest first, decoded but not verified. */
-  records(agent: string, proof?: Uint8Array): Promise<LineageRecord[]>
-  /** Calls `onblock` with each block, its hash checked. @throws IgorError BAD_FILE when one is missing */
-  blocks(agent: string, want: readonly CID[], onblock: (cid: CID, bytes: Uint8Array) => Promise<void>): Promise<void>
+  /** The records that the peer shows, oldest first, decoded but not verified. */
+  records(agent: string, wish?: RecordsWish): Promise<LineageRecord[]>
+  /** Calls `onblocks` with each frame's blocks, their hashes checked. @throws IgorError HANDOFF_FAILED when one is missing */
+  blocks(agent: string, want: readonly CID[], onblocks: (blocks: readonly Block[]) => Promise<void>): Promise<void>
   close(): Promise<void>
 }
 
@@ -130,8 +138,8 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
   const channel = await context.network.open(peer, BLOCKS_PROTOCOL, { direct, ...(signal ? { signal } : {}) })
   const waiting = { clock, ms: FRAME_MS, ...(signal ? { signal } : {}) }
   return {
-    records: async (agent, proof) => {
-      await say(channel, { type: 'records', agent, ...(proof ? { proof } : {}) }, signal)
+    records: async (agent, { proof, brief = false } = {}) => {
+      await say(channel, { type: 'records', agent, brief, ...(proof ? { proof } : {}) }, signal)
       const records: LineageRecord[] = []
       for (;;) {
         const answer = await hearAnswer(channel, waiting)
@@ -144,9 +152,9 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
         if (answer.flag('last')) return records
       }
     },
-    blocks: async (agent, want, onblock) => {
+    blocks: async (agent, want, onblocks) => {
       for (let at = 0; at < want.length; at += MAX_WANT) {
-        await pullSome(agent, want.slice(at, at + MAX_WANT), onblock)
+        await pullSome(agent, want.slice(at, at + MAX_WANT), onblocks)
       }
     },
     close: () => channel.close(),
@@ -155,14 +163,14 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
   async function pullSome(
     agent: string,
     want: readonly CID[],
-    onblock: (cid: CID, bytes: Uint8Array) => Promise<void>,
+    onblocks: (blocks: readonly Block[]) => Promise<void>,
   ): Promise<void> {
     const missing = new Set(want.keys())
     const partial = new Map<number, Uint8Array[]>()
     await say(channel, { type: 'blocks', agent, want }, signal)
     for (let last = false; !last; ) {
       const frame = await hearAnswer(channel, { ...waiting, max: MAX_FRAME })
-      const whole: { cid: CID; bytes: Uint8Array }[] = []
+      const whole: Block[] = []
       for (const [index, slice, ends] of frame.list('blocks', MAX_WANT, readSlice)) {
         const cid = want[index]
         if (cid === undefined || !missing.has(index)) throw violation(peer, 'a block that was not asked for')
@@ -177,11 +185,11 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
         whole.push({ cid, bytes })
       }
       const digests = await context.crypto.sha256(whole.map(({ bytes }) => bytes))
-      for (const [i, { cid, bytes }] of whole.entries()) {
+      for (const [i, { cid }] of whole.entries()) {
         if (hexOf(digests[i] ?? new Uint8Array()) !== hexOf(cid.multihash.digest))
           throw violation(peer, `block ${cid} does not hash to its name`)
-        await onblock(cid, bytes)
       }
+      if (whole.length > 0) await onblocks(whole)
       last = frame.flag('last')
     }
     if (missing.size > 0) throw new IgorError('HANDOFF_FAILED', `peer ${peer} no longer has ${missing.size} blocks of ${agent}`)
