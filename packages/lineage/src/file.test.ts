@@ -122,6 +122,9 @@ describe('an agent as a file', () => {
     const file = fileOf(history, [...agentBlocks, { cid: cborCid(journal), bytes: journal }])
     expect((await readCar(file)).blocks.has(cborCid(journal).toString())).toBe(true)
     expect(await codeOf(writeCar({ records: history.records, blocks: agentBlocks }))).toBe('MISSING_BLOCK')
+    // A newer state makes up for all journals before it, its own record's among them.
+    history = await add(history, { ...checkpointBody(history.chain), journal: cborCid(journal) }, bob)
+    expect(await codeOf(writeCar({ records: history.records, blocks: agentBlocks }))).toBe('accepted')
   })
 
   test('cannot be written without a record, nor planned without the blocks that name others', async () => {

@@ -195,6 +195,28 @@ describe('bodies', () => {
     expect(refused(() => encodeBody({ ...genesisBody, ...change } as Body))).toBe(true)
   })
 
+  test('says which field is wrong', async () => {
+    const { chain } = await start()
+    const recover = await recoverBody(chain, bob)
+    const refuse = { ...retireBody(chain), kind: 'refuse', code: 'NO_ROOM', reason: '', because: undefined, orders: undefined }
+    const { because: _, orders: __, ...refusal } = refuse
+    const cases: readonly [object, RegExp][] = [
+      [{ ...recover, asserts: 'nobody' }, /recover\.asserts must be one of/],
+      [{ ...refusal, code: 'no room' }, /refuse\.code must be .* without spaces/],
+      [{ ...refusal, code: '' }, /refuse\.code/],
+      [{ ...refusal, code: 'x'.repeat(65) }, /refuse\.code/],
+      [{ ...refusal, code: 5 }, /refuse\.code/],
+      [{ ...genesisBody, agent: 5 }, /genesis\.agent must be a did:key/],
+      [{ ...genesisBody, authority: 5 }, /genesis\.authority must be a peer id/],
+      [refuse, /refuse must be without the field/],
+    ]
+    for (const [body, message] of cases) expect(() => encodeBody(body as Body)).toThrow(message)
+    expect(encodeBody(refusal as Body).length).toBeGreaterThan(0)
+    const { budget: ___, ...poor } = genesisBody
+    expect(() => encodeBody(poor as Body)).toThrow(/genesis\.budget must be there/)
+    expect(() => decodeBody(Uint8Array.of(0xff))).toThrow(expect.objectContaining({ code: 'BAD_ENCODING' }))
+  })
+
   test('refuses more orders than a record may apply, and larger ones', async () => {
     const { chain } = await start()
     const order = await orderBytes(1)
