@@ -12,10 +12,14 @@ import { codeOf, count, millis, said } from './words.ts'
 export const moveWords = (app: App, move: Move): string =>
   `${nameOfPeer(app.node, move.from)} → ${nameOfPeer(app.node, move.to)} · tick ${count(move.tick)} → ${count(move.tick + 1)} · ${millis(move.downtimeMs)}`
 
+/** True if `move` came after `known`: a node goes on naming the last move that it took part in itself. */
+export const isLater = (move: Move, known: Move | undefined): boolean =>
+  !known || move.tick > known.tick || (move.tick === known.tick && move.from === known.to && move.to !== known.to)
+
 /** Keeps the latest move of an agent; true if it is news. */
 export const learnMove = (app: App, move: Move): boolean => {
   const known = app.state.moves.get(move.agent)?.move
-  if (known && known.tick === move.tick && known.from === move.from && known.to === move.to) return false
+  if (!isLater(move, known)) return false
   app.state.moves.set(move.agent, { move, seen: performance.now() })
   return true
 }

@@ -8,6 +8,7 @@ import type { IgorNode, Peer } from './api.ts'
 import { learnNames } from './names.ts'
 import type { Site } from './site.ts'
 import { type App, MAX_ACTIVITY, newState } from './state.ts'
+import { fuller } from './watch.ts'
 
 /** Time to connect before the page says that the server does not answer. */
 const SERVER_GRACE_MS = 4000
@@ -50,7 +51,14 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
     changed() {
       frame ||= requestAnimationFrame(() => {
         frame = 0
-        for (const render of renders) render()
+        for (const render of renders) {
+          try {
+            render()
+          } catch (error) {
+            // One part that fails must not take the page along.
+            reportError(error)
+          }
+        }
       })
     },
     onrender(render) {
@@ -103,7 +111,7 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
   }
 
   const refresh = (): void => {
-    state.agents = node.agents()
+    state.agents = node.agents().map((known) => fuller(known, state.live.get(known.agent)?.status))
     state.peers = node.peers()
     learnNames(node, state.peers, state.site)
     for (const status of state.agents) {

@@ -20,6 +20,8 @@ export interface Live {
   logged: number
   view?: { readonly tick: number; readonly view: View }
   progress?: { readonly phase: MovePhase; readonly done: number; readonly total: number }
+  /** The last status that came by watching. */
+  status?: AgentStatus
   /** Why it cannot be watched at the moment. */
   lost?: string
 }

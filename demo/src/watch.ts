@@ -4,7 +4,7 @@
  * @module
  */
 import { learnMove, tellMove } from './actions.ts'
-import type { AgentEvent } from './api.ts'
+import type { AgentEvent, AgentStatus } from './api.ts'
 import { type App, agentOf, liveOf, MAX_LOG_LINES } from './state.ts'
 import { said } from './words.ts'
 
@@ -19,6 +19,24 @@ export interface Watchers {
   /** The agents to watch from now on, the most important first. */
   want(ids: readonly string[]): void
   stop(): void
+}
+
+/**
+ * The better of what the node knows of an agent and what watching it told last: presence knows who hosts it and little
+ * else, its host knows it all, and either may be behind.
+ */
+export const fuller = (known: AgentStatus, watched: AgentStatus | undefined): AgentStatus => {
+  if (!watched) return known
+  const newer =
+    watched.epoch > known.epoch || (watched.epoch === known.epoch && watched.seq >= known.seq && watched.tick >= known.tick)
+  const { owned, resided } = known
+  if (newer) return { ...watched, owned, resided, ...(known.lastMove ? { lastMove: known.lastMove } : {}) }
+  return {
+    ...known,
+    capabilities: known.capabilities.length > 0 ? known.capabilities : watched.capabilities,
+    memory: known.memory || watched.memory,
+    ...(known.born === undefined && watched.born !== undefined ? { born: watched.born } : {}),
+  }
 }
 
 const take = (app: App, id: string, event: AgentEvent): void => {
@@ -41,12 +59,8 @@ const take = (app: App, id: string, event: AgentEvent): void => {
       break
     case 'status':
       if (event.status.state !== 'moving') delete live.progress
-      app.state.agents = app.state.agents.map((known) =>
-        known.agent === id &&
-        (event.status.epoch > known.epoch || (event.status.epoch === known.epoch && event.status.tick >= known.tick))
-          ? event.status
-          : known,
-      )
+      live.status = event.status
+      app.state.agents = app.state.agents.map((known) => (known.agent === id ? fuller(known, event.status) : known))
       break
   }
   app.changed()
@@ -81,12 +95,19 @@ const follow = async (app: App, id: string, signal: AbortSignal): Promise<void> 
 }
 
 export const startWatchers = (app: App): Watchers => {
-  const running = new Map<string, { readonly stop: AbortController; unwanted: number | undefined }>()
+  const running = new Map<string, { readonly stop: AbortController; readonly host: string; unwanted: number | undefined }>()
   return {
     want(ids) {
       const wanted = new Set(ids.slice(0, MAX_WATCHED))
       const now = performance.now()
+      const hosts = new Map(app.state.agents.map((status) => [status.agent, status.host]))
       for (const [id, watcher] of running) {
+        // Whoever moved is watched at its new host at once, not when the old one notices.
+        if (hosts.get(id) !== watcher.host) {
+          watcher.stop.abort()
+          running.delete(id)
+          continue
+        }
         if (wanted.has(id)) {
           watcher.unwanted = undefined
           continue
@@ -98,9 +119,10 @@ export const startWatchers = (app: App): Watchers => {
         }
       }
       for (const id of wanted) {
-        if (running.has(id) || running.size >= MAX_WATCHED) continue
+        const host = hosts.get(id)
+        if (host === undefined || running.has(id) || running.size >= MAX_WATCHED) continue
         const stop = new AbortController()
-        running.set(id, { stop, unwanted: undefined })
+        running.set(id, { stop, host, unwanted: undefined })
         void follow(app, id, stop.signal)
       }
     },

@@ -8,6 +8,7 @@ import type { AgentStatus } from '../api.ts'
 import { type Archipelago, mayOrder } from '../archipelago.ts'
 import { h, type Piece, setAttr, setText, show } from '../dom.ts'
 import { saveFile } from '../files.ts'
+import { placeOf } from '../names.ts'
 import { type App, agentOf } from '../state.ts'
 import { fileName } from '../words.ts'
 import { openMoveMenu } from './card.ts'
@@ -60,22 +61,26 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
     'save',
     'action-export',
     'Export…',
-    (status, el) =>
+    (status, el) => {
+      const away = status.here ? {} : { not: `It lives ${placeOf(app.node, status.host)}: move it here first.` }
       openMenu(el, `Export ${status.name}`, [
         {
           label: 'Save a copy',
           detail: 'For a look inside, a proof, or recovery. It goes on here.',
           icon: 'file',
+          ...away,
           run: () => void saveCopy(app, status),
         },
         {
           label: 'Into a file, for one node',
           detail: 'It leaves in the file, and goes on only there.',
           icon: 'out',
+          ...away,
           ...(status.owned ? {} : { not: 'Only its owner can send it away.' }),
           run: () => openExportFor(app, status),
         },
-      ]),
+      ])
+    },
     true,
   )
   const retire = button('end', 'action-retire', 'Retire', async (status) => {

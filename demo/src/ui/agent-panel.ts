@@ -129,7 +129,7 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
       setText(tick.value, count(status.tick))
       tick.value.dataset.tick = String(status.tick)
       setText(old.value, status.born === undefined ? '–' : age(Date.now() - status.born))
-      setText(memory.value, bytes(status.memory))
+      setText(memory.value, status.memory > 0 ? bytes(status.memory) : '–')
       setText(inbox.value, status.inbox === 0 ? 'empty' : count(status.inbox))
       const moved = state.moves.get(id)
       show(moveLine, moved !== undefined)
@@ -137,7 +137,10 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
       live.update(status)
       log.update(
         watched,
-        watched?.lost ?? (status.capabilities.includes('log') ? 'Nothing yet, since you look.' : 'It keeps no log.'),
+        watched?.lost ??
+          (status.capabilities.length > 0 && !status.capabilities.includes('log')
+            ? 'It keeps no log.'
+            : 'Nothing yet, since you look.'),
       )
       actions.update(status)
       passport.update(status)

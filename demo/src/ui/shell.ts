@@ -45,15 +45,8 @@ export const mountShell = (app: App): Watchers => {
   enableDrag(app, islands.el, islands.map)
 
   const watchers = startWatchers(app)
+  for (const part of [calm, top, words, islands, route, gallery, side, activity]) app.onrender(() => part.update())
   app.onrender(() => {
-    calm.update()
-    top.update()
-    words.update()
-    islands.update()
-    route.update()
-    gallery.update()
-    side.update()
-    activity.update()
     const { open, runs } = app.state
     watchers.want([...new Set([...(open?.kind === 'agent' ? [open.id] : []), ...runs.keys(), ...islands.visible()])])
   })

@@ -115,6 +115,8 @@ export const liveView = (app: App, id: string): Piece<AgentStatus> => {
   return {
     el,
     update(status) {
+      // Of an agent elsewhere it may not be known yet what it may use.
+      const may = (capability: string): boolean => status.capabilities.length === 0 || status.capabilities.includes(capability)
       const live = liveOf(app.state, id)
       const some = shown.update(live.view?.view)
       show(shown.el, some)
@@ -124,11 +126,11 @@ export const liveView = (app: App, id: string): Piece<AgentStatus> => {
         nothing,
         live.lost !== undefined
           ? `It cannot be watched now. ${live.lost}`
-          : status.capabilities.includes('view')
+          : may('view')
             ? 'It has shown nothing yet.'
             : 'It shows nothing; its log is below.',
       )
-      const reads = status.capabilities.includes('inbox') && status.state !== 'retired'
+      const reads = may('inbox') && status.state !== 'retired'
       show(form, reads)
       if (status.inbox > 0 && reads) setText(receipt, `${plural(status.inbox, 'message')} waiting to be read.`)
       else if (receipt.textContent?.endsWith('waiting to be read.') === true) setText(receipt, 'It has read its messages.')
