@@ -1,3 +1,4 @@
+import { encode } from '@ipld/dag-cbor'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { identity } from 'multiformats/hashes/identity'
@@ -106,6 +107,15 @@ describe('modules', () => {
     expect(joinModule(cid, get(whole, rest)).length).toBe(MAX_BLOCK_BYTES + 10)
     expect(() => joinModule(cid, get(whole, whole))).toThrow(expect.objectContaining({ code: 'BAD_BLOCK' }))
     expect(() => joinModule(cid, get(rest, rest))).toThrow(expect.objectContaining({ code: 'BAD_BLOCK' }))
+    const part = rawCid(rest)
+    for (const [bytes, parts] of [
+      [MAX_BLOCK_BYTES + 1, [part]],
+      [MAX_BLOCK_BYTES + 1, [part, part, part]],
+      [MAX_BLOCK_BYTES, [part]],
+      [MAX_MODULE_BYTES + 1, Array.from({ length: 65 }, () => part)],
+    ] as const) {
+      expect(() => moduleParts(cid, encode({ bytes, parts }))).toThrow(expect.objectContaining({ code: 'BAD_FIELD' }))
+    }
     expect(() => moduleParts(cid, head.with(8, 0xff))).toThrow(LineageError)
   })
 })
