@@ -2,7 +2,15 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { didOf, LineageError, parseGoCheckpoint, publicKeyOf, verifyGoHistory } from './index.ts'
+import {
+  didOf,
+  LineageError,
+  MAX_GO_CHECKPOINT_BYTES,
+  MAX_GO_CHECKPOINTS,
+  parseGoCheckpoint,
+  publicKeyOf,
+  verifyGoHistory,
+} from './index.ts'
 
 const seed = new Uint8Array(32).fill(4)
 const key = publicKeyOf(seed)
@@ -158,6 +166,7 @@ describe('histories of the Go system', () => {
     ['a name with a path', () => [{ name: '../1.ckpt', bytes: checkpoint() }]],
     ['a name of another tick', () => [{ ...history()[0], name: '2.ckpt' }]],
     ['one tick twice', () => [...history(), { ...history()[0], name: '1.ckpt' }]],
+    ['one tick twice, well linked', () => [history()[0], { ...named(1n, { prev: sha256(history()[0].bytes) }), name: '1.ckpt' }]],
     ['one left out', () => [history()[0], history()[2]]],
     ['a link to another', () => [history()[0], named(2n, { prev: module })]],
     ['a link to nothing', () => [history()[0], named(2n)]],
@@ -167,6 +176,12 @@ describe('histories of the Go system', () => {
   ]
   test.each(broken)('with %s are refused', (_, files) => {
     expect(codeOf(() => verifyGoHistory(files()))).toBe('BAD_GO_HISTORY')
+  })
+
+  test('are bounded', () => {
+    const file = history()[0]
+    expect(codeOf(() => verifyGoHistory(Array.from({ length: MAX_GO_CHECKPOINTS + 1 }, () => file)))).toBe('TOO_LARGE')
+    expect(codeOf(() => parseGoCheckpoint(new Uint8Array(MAX_GO_CHECKPOINT_BYTES + 1).fill(4)))).toBe('TOO_LARGE')
   })
 
   test('name the file that is wrong', () => {
