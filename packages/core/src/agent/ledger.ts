@@ -13,9 +13,9 @@ import {
   encodeState,
   extendChain,
   type Handoff,
-  isAnchor,
   type LineageRecord,
   type Progress,
+  pruneRecords,
   type Retire,
   type StateBlock,
   signRecord,
@@ -124,11 +124,11 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     [keys.authority(agent), encodeRow(row)],
   ]
 
-  /** Records that fall out of the window; anchors never do. */
+  /** Records that the chain cannot do without, the latest window, and what falls out. */
   const prune = (all: LineageRecord[]): { kept: LineageRecord[]; gone: LineageRecord[] } => {
-    const plain = all.filter((record) => !isAnchor(record))
-    const gone = new Set(plain.slice(0, Math.max(0, plain.length - KEEP_RECORDS)))
-    return { kept: all.filter((record) => !gone.has(record)), gone: [...gone] }
+    const kept = [...pruneRecords(all, KEEP_RECORDS)]
+    const needed = new Set(kept)
+    return { kept, gone: all.filter((record) => !needed.has(record)) }
   }
 
   const base = <K extends Body['kind']>(kind: K) => ({

@@ -25,10 +25,16 @@ describe('an agent at a node', () => {
     expect(back.status).toMatchObject({ state: 'paused', tick })
     await back.resume()
     expect((await nextCount(back, tick + 1)).count).toBe(tick + 1)
+    // Past the window of plain checkpoints: what the chain rests on must not be pruned with them.
+    await nextCount(back, tick + 20)
     await back.retire()
     expect(back.status.state).toBe('retired')
     await expect(back.resume()).rejects.toMatchObject({ code: 'NOT_AUTHORITATIVE' })
-  }, 60_000)
+    await again.stop()
+    const last = await world.start(again.disk.copy())
+    expect(last.agent(agent.id).status.state).toBe('retired')
+    expect((await last.agent(agent.id).passport()).hosts).toHaveLength(1)
+  })
 
   it('is ordered by its owner alone', async () => {
     const a = await world.start()
