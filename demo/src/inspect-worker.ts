@@ -11,4 +11,4 @@ const scope = globalThis as unknown as {
   postMessage(message: unknown): void
 }
 
-scope.onmessage = ({ data }) => scope.postMessage(inspectCar(data))
+scope.onmessage = async ({ data }) => scope.postMessage(await inspectCar(data))

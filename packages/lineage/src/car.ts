@@ -1,16 +1,17 @@
 /**
- * CARv1, the subset that Igor writes: a header `{roots: [one CID], version: 1}`, then sections of
- * `varint length, CID, block` (https://ipld.io/specs/transport/car/carv1/). Read here rather than by
- * a library because what is not the one canonical spelling must be refused (an exported agent has no
- * byte that means nothing), and because a damaged file should still be legible up to its damage.
- * The tests hold it against @ipld/car in both directions.
+ * CARv1 as Igor uses it, on @ipld/car: one root, and one spelling of a file. What a library accepts in
+ * several spellings (longer varints, CARv2 around it) is refused by writing it again and comparing:
+ * an exported agent has no byte that means nothing.
  *
  * @module
  */
+import { blockLength, createWriter, headerLength } from '@ipld/car/buffer-writer'
+import { bytesReader, createDecoder } from '@ipld/car/decoder'
 import { CID } from 'multiformats/cid'
 import type { Block } from './blocks.ts'
+import { equalBytes } from './bytes.ts'
 import { LineageError } from './errors.ts'
-import { cid, DAG_CBOR, decodeAs, encodeAs, list, literal, object, RAW } from './schema.ts'
+import { cid, DAG_CBOR, RAW } from './schema.ts'
 import { MAX_BLOCK_BYTES } from './types.ts'
 
 /** A whole memory of 64 MiB, a module as large, and as much again. Check a file's size before reading it. */
@@ -18,19 +19,8 @@ export const MAX_CAR_BYTES = 256 * 1024 * 1024
 /** A full memory's chunks and 20,000 records fit; a file of tiny blocks cannot exhaust memory. */
 export const MAX_CAR_BLOCKS = 50_000
 
-/** All CIDs here: CIDv1, one-byte codec, sha2-256. */
-const CID_BYTES = 36
-const MAX_HEADER_BYTES = 128
-/** Enough for 2^28, more than a section may have. */
-const MAX_VARINT_BYTES = 4
-
-interface Header {
-  readonly roots: readonly CID[]
-  readonly version: 1
-}
-
-const readHeader = object<Header>({ roots: list(cid(DAG_CBOR), 1), version: literal(1) })
 const readCid = cid(RAW, DAG_CBOR)
+const readRoot = cid(DAG_CBOR)
 
 export interface CarLimits {
   readonly maxBytes?: number
@@ -45,77 +35,65 @@ export interface Sections {
   readonly error?: LineageError
 }
 
-const bad = (message: string): LineageError => new LineageError('BAD_CAR', message)
+type Reader = ReturnType<typeof bytesReader>
 
-/** An unsigned LEB128 in its shortest form. */
-function readVarint(bytes: Uint8Array, offset: number): { readonly value: number; readonly next: number } {
-  let value = 0
-  for (let i = 0; i < MAX_VARINT_BYTES; i++) {
-    const byte = bytes[offset + i]
-    if (byte === undefined) throw bad(`the file ends within a length, at byte ${offset + i}`)
-    value += (byte & 0x7f) * 2 ** (7 * i)
-    if (byte < 0x80) {
-      if (byte === 0 && i > 0) throw bad(`the length at byte ${offset} is not in its shortest form`)
-      return { value, next: offset + i + 1 }
-    }
-  }
-  throw bad(`the length at byte ${offset} is too large`)
-}
+/** A section that is shorter than its CID would send the library's reader backwards, for ever. */
+const forwardOnly = (reader: Reader): Reader => ({
+  upTo: (length) => reader.upTo(length),
+  exactly: async (length, seek) => {
+    if (length < 0) throw new Error('a block is shorter than its CID')
+    return reader.exactly(length, seek)
+  },
+  seek: (length) => reader.seek(length),
+  get pos() {
+    return reader.pos
+  },
+})
 
-function varint(value: number): number[] {
-  const out: number[] = []
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return [...out, rest]
-    out.push((rest % 128) + 128)
-  }
-}
-
-/**
- * Reads as far as the file is whole. Never throws for what is in the file.
- */
-export function readSections(bytes: Uint8Array, limits: CarLimits = {}): Sections {
+/** Reads as far as the file is whole. Never throws for what is in the file. */
+export async function readSections(bytes: Uint8Array, limits: CarLimits = {}): Promise<Sections> {
   const { maxBytes = MAX_CAR_BYTES, maxBlocks = MAX_CAR_BLOCKS } = limits
   const blocks: Block[] = []
   let root: CID | undefined
+  let at = 0
   try {
     if (bytes.length > maxBytes)
       throw new LineageError('TOO_LARGE', `the file has ${bytes.length} bytes, at most ${maxBytes} are read`)
-    const header = take(bytes, 0, MAX_HEADER_BYTES, 'header')
-    ;[root] = decodeAs(readHeader, header.bytes, 'header', MAX_HEADER_BYTES).roots
-    if (root === undefined) throw bad('the file has no root')
-    for (let offset = header.next; offset < bytes.length; ) {
+    const reader = forwardOnly(bytesReader(bytes))
+    const decoder = createDecoder(reader)
+    const { roots, version } = await decoder.header()
+    if (version !== 1 || roots.length !== 1) throw new LineageError('BAD_CAR', 'the file is not a CARv1 with one root')
+    root = ownCid(roots[0], readRoot)
+    at = reader.pos
+    for await (const block of decoder.blocks()) {
       if (blocks.length >= maxBlocks) throw new LineageError('TOO_LARGE', `the file has more than ${maxBlocks} blocks`)
-      const section = take(bytes, offset, CID_BYTES + MAX_BLOCK_BYTES, 'block')
-      if (section.bytes.length < CID_BYTES) throw bad(`the block at byte ${offset} has no CID`)
-      blocks.push({ cid: cidAt(section.bytes, offset), bytes: section.bytes.subarray(CID_BYTES) })
-      offset = section.next
+      if (block.bytes.length > MAX_BLOCK_BYTES)
+        throw new LineageError('BAD_CAR', `the block at byte ${at} is larger than ${MAX_BLOCK_BYTES} bytes`)
+      blocks.push({ cid: ownCid(block.cid, readCid), bytes: block.bytes })
+      at = reader.pos
     }
-    return { root, blocks }
   } catch (cause) {
-    const error = cause instanceof LineageError ? cause : new LineageError('BAD_CAR', 'the file cannot be read', { cause })
+    const error =
+      cause instanceof LineageError
+        ? cause
+        : new LineageError('BAD_CAR', `the file cannot be read from byte ${at} on: it is cut off, damaged, or not a .car file`, {
+            cause,
+          })
     return { ...(root === undefined ? {} : { root }), blocks, error }
   }
+  if (!equalBytes(spell(root, blocks), bytes)) {
+    return { root, blocks, error: new LineageError('BAD_CAR', 'the file is not spelled as Igor writes it') }
+  }
+  return { root, blocks }
 }
 
-function take(
-  bytes: Uint8Array,
-  offset: number,
-  max: number,
-  what: string,
-): { readonly bytes: Uint8Array; readonly next: number } {
-  const { value, next } = readVarint(bytes, offset)
-  if (value > max)
-    throw bad(`the ${what} at byte ${offset} has ${value} bytes, at most ${max} are allowed: not a .car file, or damaged`)
-  if (next + value > bytes.length) throw bad(`the file ends within the ${what} at byte ${offset}: it is cut off or damaged`)
-  return { bytes: bytes.subarray(next, next + value), next: next + value }
-}
-
-function cidAt(section: Uint8Array, offset: number): CID {
+/** A copy: a CID must not keep a whole file alive. */
+function ownCid(value: unknown, read: (value: unknown, path: string) => CID): CID {
   try {
-    // A copy: a CID must not keep a whole file alive.
-    return readCid(CID.decode(section.slice(0, CID_BYTES)), 'cid')
+    const found = CID.asCID(value)
+    return read(found === null ? value : CID.decode(found.bytes.slice()), 'cid')
   } catch (cause) {
-    throw new LineageError('BAD_CAR', `the block at byte ${offset} has a CID that is not used here`, { cause })
+    throw new LineageError('BAD_CAR', `the file names a block in a way that is not used here: ${String(value)}`, { cause })
   }
 }
 
@@ -124,26 +102,29 @@ function cidAt(section: Uint8Array, offset: number): CID {
  * @throws LineageError TOO_LARGE
  */
 export function writeSections(root: CID, blocks: Iterable<Block>): Uint8Array {
-  const header = encodeAs(readHeader, { roots: [root], version: 1 }, 'header', MAX_HEADER_BYTES)
-  const parts: (Uint8Array | readonly number[])[] = [varint(header.length), header]
-  const seen = new Set<string>()
-  for (const { cid, bytes } of blocks) {
-    const name = cid.toString()
-    if (seen.has(name)) continue
-    seen.add(name)
-    if (bytes.length > MAX_BLOCK_BYTES)
+  const once = new Map<string, Block>()
+  for (const block of blocks) {
+    const name = block.cid.toString()
+    if (block.bytes.length > MAX_BLOCK_BYTES)
       throw new LineageError('TOO_LARGE', `the block ${name} has more than ${MAX_BLOCK_BYTES} bytes`)
-    parts.push(varint(CID_BYTES + bytes.length), cid.bytes, bytes)
+    if (!once.has(name)) once.set(name, block)
   }
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  if (length > MAX_CAR_BYTES || seen.size > MAX_CAR_BLOCKS) {
-    throw new LineageError('TOO_LARGE', `the file would have ${length} bytes in ${seen.size} blocks, more than is read again`)
+  const length = lengthOf(root, once.values())
+  if (length > MAX_CAR_BYTES || once.size > MAX_CAR_BLOCKS) {
+    throw new LineageError('TOO_LARGE', `the file would have ${length} bytes in ${once.size} blocks, more than is read again`)
   }
-  const out = new Uint8Array(length)
-  let offset = 0
-  for (const part of parts) {
-    out.set(part, offset)
-    offset += part.length
-  }
-  return out
+  return spell(root, [...once.values()])
+}
+
+function lengthOf(root: CID, blocks: Iterable<Block>): number {
+  let length = headerLength({ roots: [root] })
+  for (const block of blocks) length += blockLength(block)
+  return length
+}
+
+function spell(root: CID, blocks: readonly Block[]): Uint8Array {
+  const out = new Uint8Array(lengthOf(root, blocks))
+  const writer = createWriter(out.buffer, { roots: [root] })
+  for (const block of blocks) writer.write(block)
+  return writer.close()
 }

@@ -55,7 +55,7 @@ export function writeCar(file: { readonly records: readonly LineageRecord[]; rea
  * @throws LineageError
  */
 export async function readCar(bytes: Uint8Array, options: ReadCarOptions = {}): Promise<AgentFile> {
-  const { root, blocks, error } = readSections(plainBytes(bytes), options)
+  const { root, blocks, error } = await readSections(plainBytes(bytes), options)
   if (error !== undefined) throw error
   if (root === undefined) throw new LineageError('BAD_CAR', 'the file has no root')
   const inputs = blocks.map((block) => block.bytes)

@@ -65,8 +65,8 @@ export interface RecordSummary {
 }
 
 /** Never throws for what is in the file. */
-export function inspectCar(bytes: Uint8Array): Summary {
-  const { root, blocks, error } = readSections(plainBytes(bytes))
+export async function inspectCar(bytes: Uint8Array): Promise<Summary> {
+  const { root, blocks, error } = await readSections(plainBytes(bytes))
   const records = blocks
     .filter(isEnvelope)
     .flatMap((block) => decoded(block.bytes))

@@ -30,7 +30,7 @@ export function inspectCommand(io: Io): Command {
         inspectGo(bytes, output)
         return
       }
-      const summary = inspectCar(bytes)
+      const summary = await inspectCar(bytes)
       if (summary.root === undefined && summary.recordCount === 0) {
         throw new CommandError(
           summary.error?.code ?? 'BAD_CAR',
