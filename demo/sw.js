@@ -25,6 +25,7 @@ self.addEventListener('activate', (event) => {
     const old = names.filter((name) => name !== NAME).slice(0, -1)
     await Promise.all(old.map((name) => caches.delete(name)))
     await self.clients.claim()
+    for (const client of await self.clients.matchAll()) client.postMessage({ build: BUILD })
   }
   event.waitUntil(tidy())
 })

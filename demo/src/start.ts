@@ -38,18 +38,8 @@ export const startFromGallery = async (app: App, item: GalleryItem): Promise<Age
   }
 }
 
-/** Fetches the list; until it is there, the page says so. */
-export const fillGallery = async (app: App): Promise<void> => {
-  try {
-    app.state.gallery = await loadGallery()
-  } catch (error) {
-    app.state.gallery = { title: 'The gallery did not load', text: said(error), again: () => void fillGallery(app) }
-  }
-  app.changed()
-}
-
 /** On the first visit of a browser there is somebody already: the first agent of the gallery. */
-export const welcome = async (app: App): Promise<void> => {
+const welcome = async (app: App): Promise<void> => {
   await navigator.locks.request(WELCOME_LOCK, { ifAvailable: true }, async (lock) => {
     if (!lock || localStorage.getItem(WELCOMED) !== null) return
     const { gallery } = app.state
@@ -61,6 +51,17 @@ export const welcome = async (app: App): Promise<void> => {
     }
     if (await startFromGallery(app, first)) localStorage.setItem(WELCOMED, 'yes')
   })
+}
+
+/** Fetches the list; where that fails, the page says so. A browser that is new here is welcomed. */
+export const fillGallery = async (app: App): Promise<void> => {
+  try {
+    app.state.gallery = await loadGallery()
+  } catch (error) {
+    app.state.gallery = { title: 'The gallery did not load', text: said(error), again: () => void fillGallery(app) }
+  }
+  app.changed()
+  await welcome(app)
 }
 
 /** Starts the modules among dropped or chosen files; gives back the `.car` files, which ask first. */

@@ -6,13 +6,15 @@
 import { learnMove, tellMove } from './actions.ts'
 import type { AgentEvent, AgentStatus } from './api.ts'
 import { type App, agentOf, liveOf, MAX_LOG_LINES } from './state.ts'
-import { said } from './words.ts'
+import { codeOf, said } from './words.ts'
 
 /** More would cost the node more than they tell a person. */
 const MAX_WATCHED = 24
 /** An agent that scrolls by need not be dropped and taken again. */
 const LINGER_MS = 5000
 const RETRY_MS = 2000
+/** Who was told that it may not, asks rarely. */
+const DENIED_MS = 20_000
 const MAX_LINE_CHARS = 4096
 
 export interface Watchers {
@@ -80,6 +82,7 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
 const follow = async (app: App, id: string, signal: AbortSignal): Promise<void> => {
   while (!signal.aborted) {
     const live = liveOf(app.state, id)
+    let rest = RETRY_MS
     try {
       for await (const event of app.node.agent(id).watch(signal)) {
         delete live.lost
@@ -88,9 +91,10 @@ const follow = async (app: App, id: string, signal: AbortSignal): Promise<void> 
     } catch (error) {
       if (signal.aborted) return
       live.lost = said(error)
+      if (codeOf(error) === 'NOT_OWNER') rest = DENIED_MS
       app.changed()
     }
-    await pause(RETRY_MS, signal)
+    await pause(rest, signal)
   }
 }
 

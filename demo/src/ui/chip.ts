@@ -20,7 +20,10 @@ export const stateChip = (): Piece<{ readonly state: AgentState; readonly past?:
       shown = next
       el.dataset.state = state
       el.title = STATES[state].meaning
-      el.replaceChildren(icon(STATE_ICONS[state]), past ? `was ${STATES[state].word}` : STATES[state].word)
+      el.replaceChildren(
+        icon(STATE_ICONS[state]),
+        past && state !== 'moved' && state !== 'retired' ? `was ${STATES[state].word}` : STATES[state].word,
+      )
     },
   }
 }

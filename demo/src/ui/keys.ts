@@ -6,20 +6,13 @@
 import { fail } from '../actions.ts'
 import { h, setText } from '../dom.ts'
 import { chooseFiles, saveFile } from '../files.ts'
+import { seedsIn } from '../seeds.ts'
 import type { App } from '../state.ts'
 import { fileName, plural } from '../words.ts'
 import { openDialog } from './dialog.ts'
 import { icon } from './icons.ts'
 
-const SEED_HEX = /\b[0-9a-f]{64}\b/gi
 const MAX_BACKUP_BYTES = 64 * 1024
-const MAX_SEEDS = 100
-
-/** The seeds in a text, whatever else it says. Pure. */
-export const seedsIn = (text: string): Uint8Array[] => {
-  const found = new Set([...text.matchAll(SEED_HEX)].map(([hex]) => hex.toLowerCase()))
-  return [...found].slice(0, MAX_SEEDS).map((hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)))
-}
 
 export const keysPart = (app: App, place: string): HTMLElement => {
   const { node } = app

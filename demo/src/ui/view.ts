@@ -30,6 +30,8 @@ export const surface = (limit: number): Surface => {
   const canvas = h('canvas', { class: 'frame', id: 'frame' })
   const text = h('pre', { class: 'shown', id: 'shown' })
   const el = h('div', { class: 'surface' }, text, canvas)
+  canvas.hidden = true
+  text.hidden = true
   let drawn: View | undefined
   return {
     el,
