@@ -7,8 +7,7 @@ import { COPY_ROLES, fileName } from './names.ts'
 import { makeNewFile, makeSalt, type NewFile } from './new-file.ts'
 import { encodeRow, type Row, type RowChange } from './rows.ts'
 
-/** A copy is written anew when it is this long and four times as long as what is in it. */
-const REWRITE_ABOVE = 1024 * 1024
+/** A copy is written anew when it is longer than a floor and four times as long as what is in it. */
 const REWRITE_FACTOR = 4
 
 /** One of the two files of vital rows. */
@@ -49,20 +48,26 @@ export function makeCopies(
   random: (length: number) => Uint8Array,
   found: readonly FoundCopy[],
   firstCounter: number,
+  firstCovered: number,
+  rewriteAbove: number,
 ): Copies {
   const copies = found.map(({ file }) => file)
   const generations = found.map(({ generation }) => generation)
   let nextCounter = firstCounter
+  let covered = firstCovered
   // What `worn` is measured against.
   let fresh = 0
-  let before = { copies: [...copies], nextCounter }
+  let before = { copies: [...copies], nextCounter, covered }
 
   const encode = (changes: readonly RowChange[], note: Note, offset: number, salt: number): Uint8Array => {
     const rows: Uint8Array[] = []
     let at = offset
     let counter = nextCounter
-    for (const change of changes.length > 0 ? changes : [undefined]) {
-      const row: Row = { ...note, counter: counter++, ...(change === undefined ? {} : { change }) }
+    const all = changes.length > 0 ? changes : [undefined]
+    for (const [i, change] of all.entries()) {
+      // Only with the last of them is all there up to this batch.
+      const sequence = i === all.length - 1 ? note.sequence : covered
+      const row: Row = { ...note, sequence, counter: counter++, ...(change === undefined ? {} : { change }) }
       const bytes = encodeRow(row, at, salt)
       rows.push(bytes)
       at += bytes.length
@@ -83,11 +88,11 @@ export function makeCopies(
 
   return {
     get worn() {
-      return copies.some((copy) => copy !== undefined && copy.length > Math.max(REWRITE_ABOVE, REWRITE_FACTOR * fresh))
+      return copies.some((copy) => copy !== undefined && copy.length > Math.max(rewriteAbove, REWRITE_FACTOR * fresh))
     },
 
     async append(changes, note) {
-      before = { copies: [...copies], nextCounter }
+      before = { copies: [...copies], nextCounter, covered }
       for (const [i, copy] of copies.entries()) {
         if (copy === undefined) continue
         const bytes = encode(changes, note, copy.length, copy.salt)
@@ -96,6 +101,7 @@ export function makeCopies(
         copies[i] = { ...copy, length: copy.length + bytes.length }
       }
       nextCounter += Math.max(1, changes.length)
+      covered = note.sequence
     },
 
     async rollBack() {
@@ -106,6 +112,7 @@ export function makeCopies(
         copies[i] = copy
       }
       nextCounter = before.nextCounter
+      covered = before.covered
     },
 
     async rewrite(index, note) {
@@ -130,6 +137,7 @@ export function makeCopies(
         if (old !== undefined) await files.remove(old.name)
       }
       nextCounter += Math.max(1, changes.length)
+      covered = note.sequence
     },
   }
 }

@@ -23,6 +23,8 @@ const MAX_GROUP = 16 * 1024 * 1024
 const JOIN_BELOW = 64 * 1024
 /** The log is compacted when it is longer than this and over half of it is out of date. */
 const COMPACT_ABOVE = 8 * 1024 * 1024
+/** The same for the copies of the vital rows, which are read whole at opening. */
+const REWRITE_COPIES_ABOVE = 1024 * 1024
 
 export interface LogStoreOptions {
   /** Random bytes (`Crypto.random`): marks each file, so that bytes of another never look like its own. */
@@ -66,7 +68,14 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
   const found = await recover(files, random)
   const { index, suspectBelow } = found
   let log = found.log
-  const copies = makeCopies(files, random, found.copies, found.nextCounter)
+  const copies = makeCopies(
+    files,
+    random,
+    found.copies,
+    found.nextCounter,
+    found.covered,
+    Math.min(REWRITE_COPIES_ABOVE, compactAbove),
+  )
   const sound = suspectBelow === 0 && !found.damaged
   const rowsSound = !found.vitalInDoubt && index.list(VITAL_PREFIX).every((key) => index.get(key)?.held !== undefined)
   if (!found.tidy && rowsSound) await copies.rewrite(index, noteOf(log))
@@ -272,10 +281,12 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
       } catch (error) {
         const reason = failed(error)
         handOver?.cancel(reason)
+        handOver = undefined
         for (const { reject } of queue.splice(0)) reject(reason)
       } finally {
-        // At once: what is queued from now on must find no writer.
         writing = undefined
+        // What came after its last look and before this line found a writer.
+        if (queue.length > 0 || handOver !== undefined) kick()
       }
     })()
   }

@@ -25,8 +25,10 @@ export async function makeNewFile(files: Files, kind: FileKind, name: string, { 
   const aside = unfinished(name)
   const header = encodeFileHeader(kind, { salt, first })
   const discard = () => files.remove(aside).catch(() => undefined)
+  // One that could not be removed before would else be continued.
+  await discard()
   try {
-    await files.append(aside, header)
+    if ((await files.append(aside, header)) !== 0) throw new IgorError('HOST_FAULT', `the file ${aside} could not be made anew`)
   } catch (error) {
     await discard()
     throw error

@@ -45,6 +45,8 @@ export interface Recovered {
   readonly damaged: boolean
   readonly copies: readonly FoundCopy[]
   readonly nextCounter: number
+  /** The batch up to which the copies know everything. */
+  readonly covered: number
   /** The copies say all that is known, and the same. */
   readonly tidy: boolean
 }
@@ -53,6 +55,7 @@ export interface Recovered {
 export async function recover(files: Files, random: (length: number) => Uint8Array): Promise<Recovered> {
   const listed = await files.list()
   const names = parseNames(listed)
+  for (const file of names) if (file.unfinished) await files.remove(file.name)
   const copies: (FoundCopy & { readonly read?: RowCopy })[] = []
   for (const role of COPY_ROLES) copies.push(await readCopy(files, of(names, role)))
   const rows = mergeCopies(copies.map(({ read }) => read))
@@ -75,7 +78,7 @@ export async function recover(files: Files, random: (length: number) => Uint8Arr
   const intact = await checkValues(window, log.salt, index)
   // The newest log is whole: what came before it, or was to come after, is not needed.
   for (const file of names) {
-    if (file.unfinished || (!lost && isOutdated(file, log, copies))) await files.remove(file.name)
+    if (!lost && !file.unfinished && isOutdated(file, log, copies)) await files.remove(file.name)
   }
   if (scan.lostAtEnd) await writeScar(files, log)
   return {
@@ -86,6 +89,7 @@ export async function recover(files: Files, random: (length: number) => Uint8Arr
     damaged: lost || !intact || !resolved.intact,
     copies,
     nextCounter: rows.nextCounter,
+    covered: rows.sequence,
     tidy: rows.tidy && rows.complete && !resolved.newer,
   }
 }

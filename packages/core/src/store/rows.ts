@@ -24,7 +24,7 @@ const MAGIC_BYTE = 0x67
 
 export interface Row {
   readonly counter: number
-  /** Number of the batch that it was in. */
+  /** Everything up to this batch is in the rows up to this one. */
   readonly sequence: number
   readonly generation: number
   readonly noted: number
@@ -123,7 +123,7 @@ export interface Rows {
   readonly tidy: boolean
   readonly values: ReadonlyMap<string, { readonly sequence: number; readonly value: Uint8Array | undefined }>
   readonly nextCounter: number
-  /** The highest batch that they know of. */
+  /** The highest batch up to which they know everything. */
   readonly sequence: number
   /** The newest main log that they know of, and how much of it was durable. 0: none. */
   readonly generation: number
