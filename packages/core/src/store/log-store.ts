@@ -78,7 +78,16 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
   )
   const sound = suspectBelow === 0 && !found.damaged
   const rowsSound = !found.vitalInDoubt && index.list(VITAL_PREFIX).every((key) => index.get(key)?.held !== undefined)
-  if (!found.tidy && rowsSound) await copies.rewrite(index, noteOf(log))
+  /** Says in the copies how much of the log is durable. Without room for that, the log's own word does. */
+  const note = async () => {
+    try {
+      await copies.append([], noteOf(log))
+    } catch (error) {
+      if (!(error instanceof StoreFullError)) throw error
+      await copies.rollBack()
+    }
+  }
+  if (!found.tidy) await (rowsSound ? copies.rewrite(index, noteOf(log)) : note())
 
   const cache = makeCache()
   const queue: Waiting[] = []
@@ -323,10 +332,7 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
         const old = log
         log = next
         cache.clear()
-        await copies.append([], noteOf(log)).catch(async (error: unknown) => {
-          if (!(error instanceof StoreFullError)) throw error
-          await copies.rollBack()
-        })
+        await note()
         await files.remove(old.name)
       },
     })

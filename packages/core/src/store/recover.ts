@@ -47,7 +47,7 @@ export interface Recovered {
   readonly nextCounter: number
   /** The batch up to which the copies know everything. */
   readonly covered: number
-  /** The copies say all that is known, and the same. */
+  /** The copies say all that is known, and the same, and of this log. */
   readonly tidy: boolean
 }
 
@@ -90,7 +90,7 @@ export async function recover(files: Files, random: (length: number) => Uint8Arr
     copies,
     nextCounter: rows.nextCounter,
     covered: rows.sequence,
-    tidy: rows.tidy && rows.complete && !resolved.newer,
+    tidy: rows.tidy && rows.complete && !resolved.newer && rows.generation === log.generation && rows.noted <= log.length,
   }
 }
 

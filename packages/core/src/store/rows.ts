@@ -125,7 +125,7 @@ export interface Rows {
   readonly nextCounter: number
   /** The highest batch up to which they know everything. */
   readonly sequence: number
-  /** The newest main log that they know of, and how much of it was durable. 0: none. */
+  /** The main log that they know of, and how much of it was durable. 0: none. */
   readonly generation: number
   readonly noted: number
 }
@@ -146,11 +146,9 @@ export function mergeCopies(copies: readonly (RowCopy | undefined)[]): Rows {
   let noted = 0
   for (const row of rows) {
     sequence = Math.max(sequence, row.sequence)
-    if (row.generation > generation) {
-      generation = row.generation
-      noted = 0
-    }
-    if (row.generation === generation) noted = Math.max(noted, row.noted)
+    // The last word counts: a log that was found shorter than noted is noted anew.
+    generation = row.generation
+    noted = row.noted
     if (row.change !== undefined) values.set(row.change.key, { sequence: row.sequence, value: row.change.value })
   }
   const tidy =
