@@ -4,7 +4,7 @@
  * @module
  */
 import type { Agent, AgentStatus, Move } from './api.ts'
-import { nameOfPeer, placeOf } from './names.ts'
+import { nameOfPeer, placeOf, withNames } from './names.ts'
 import { type App, agentOf } from './state.ts'
 import { codeOf, count, millis, said } from './words.ts'
 
@@ -64,7 +64,7 @@ export const moveAgent = async (app: App, id: string, to: string): Promise<void>
 /** Shows an error where it happened, and says it. */
 export const fail = (app: App, place: string, title: string, error: unknown, again?: () => void): void => {
   const code = codeOf(error)
-  const text = said(error)
+  const text = withNames(app.node, said(error))
   app.state.problems.set(place, { title, text, ...(code === undefined ? {} : { code }), ...(again ? { again } : {}) })
   app.note('error', `${title}: ${text}`, place.startsWith('did:') ? place : undefined)
   app.announce(`${title}. ${text}`, true)

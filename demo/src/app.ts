@@ -5,7 +5,7 @@
  */
 import { learnMove, tellMove } from './actions.ts'
 import type { IgorNode, Peer } from './api.ts'
-import { learnNames } from './names.ts'
+import { learnNames, withNames } from './names.ts'
 import type { Site } from './site.ts'
 import { type App, MAX_ACTIVITY, newState } from './state.ts'
 import { fuller } from './watch.ts'
@@ -129,8 +129,9 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
 
   const offChange = node.onchange(refresh)
   const offEvent = node.onevent((event) => {
-    app.note(event.level, event.message, event.agent)
-    if (event.level === 'error') app.announce(event.message, true)
+    const message = withNames(node, event.message)
+    app.note(event.level, message, event.agent)
+    if (event.level === 'error') app.announce(message, true)
   })
   const onNetwork = (): void => {
     state.online = navigator.onLine

@@ -67,3 +67,9 @@ export const nameOfPeer = (node: IgorNode, id: string): string =>
 
 /** Where an agent is, in a sentence: `in this tab`, `on brave-owl`. */
 export const placeOf = (node: IgorNode, id: string): string => (id === node.id ? 'in this tab' : `on ${nameOfPeer(node, id)}`)
+
+/** Peer ids of Ed25519 keys, as libp2p writes them. */
+const PEER_ID = /\b12D3KooW[1-9A-HJ-NP-Za-km-z]{44}\b/g
+
+/** A sentence of the runtime, with the names of nodes in place of their ids where they are known. */
+export const withNames = (node: IgorNode, text: string): string => text.replace(PEER_ID, (id) => nameOfPeer(node, id))

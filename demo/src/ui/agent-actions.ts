@@ -10,7 +10,7 @@ import { h, type Piece, setAttr, setText, show } from '../dom.ts'
 import { saveFile } from '../files.ts'
 import { placeOf } from '../names.ts'
 import { type App, agentOf } from '../state.ts'
-import { fileName } from '../words.ts'
+import { count, fileName } from '../words.ts'
 import { openMoveMenu } from './card.ts'
 import { confirm } from './dialog.ts'
 import { openExportFor } from './export-dialog.ts'
@@ -21,8 +21,9 @@ export const saveCopy = (app: App, status: AgentStatus): Promise<boolean> =>
   act(app, status.agent, 'saving', `${status.name} was not saved`, async (agent) => {
     const file = await agent.export()
     saveFile(fileName(`${status.name}-tick-${status.tick}`, '.car'), file, 'application/vnd.ipld.car')
+    if (status.state === 'moving') return
     app.state.saved.set(status.agent, status.tick)
-    app.note('info', `Saved a copy of ${status.name} at about tick ${status.tick}. It goes on where it is.`, status.agent)
+    app.note('info', `Saved a copy of ${status.name}, at about tick ${count(status.tick)}. It goes on where it is.`, status.agent)
     app.announce(`Saved a copy of ${status.name}.`)
   })
 
@@ -63,23 +64,24 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
     'Export…',
     (status, el) => {
       const away = status.here ? {} : { not: `It lives ${placeOf(app.node, status.host)}: move it here first.` }
-      openMenu(el, `Export ${status.name}`, [
-        {
-          label: 'Save a copy',
-          detail: 'For a look inside, a proof, or recovery. It goes on here.',
-          icon: 'file',
-          ...away,
-          run: () => void saveCopy(app, status),
-        },
-        {
-          label: 'Into a file, for one node',
-          detail: 'It leaves in the file, and goes on only there.',
-          icon: 'out',
-          ...away,
-          ...(status.owned ? {} : { not: 'Only its owner can send it away.' }),
-          run: () => openExportFor(app, status),
-        },
-      ])
+      // On its way in a file, it can be given that file again, and no other.
+      const packed = status.state === 'moving'
+      const copy = {
+        label: packed ? 'Save its file again' : 'Save a copy',
+        detail: packed ? 'The same file, for the same node.' : 'For a look inside, a proof, or recovery. It goes on here.',
+        icon: 'file' as const,
+        ...away,
+        run: () => void saveCopy(app, status),
+      }
+      const forNode = {
+        label: 'Into a file, for one node',
+        detail: 'It leaves in the file, and goes on only there.',
+        icon: 'out' as const,
+        ...away,
+        ...(status.owned ? {} : { not: 'Only its owner can send it away.' }),
+        run: () => openExportFor(app, status),
+      }
+      openMenu(el, `Export ${status.name}`, packed ? [copy] : [copy, forNode])
     },
     true,
   )

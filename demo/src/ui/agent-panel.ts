@@ -9,7 +9,7 @@ import type { AgentStatus } from '../api.ts'
 import type { Archipelago } from '../archipelago.ts'
 import { copyText } from '../clipboard.ts'
 import { h, type Piece, setText, show } from '../dom.ts'
-import { placeOf } from '../names.ts'
+import { placeOf, withNames } from '../names.ts'
 import type { App } from '../state.ts'
 import { age, bytes, count, STATES, shortId } from '../words.ts'
 import { agentActions } from './agent-actions.ts'
@@ -121,7 +121,7 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
         `${status.state === 'retired' ? 'Last lived' : 'Lives'} ${where}${host?.link === 'none' ? ', out of reach' : ''} · ${shortId(id)}`,
       )
       const words = status.state === 'active' ? '' : STATES[status.state].meaning
-      setText(reason, [words, status.reason ?? ''].filter((text) => text !== '').join(' '))
+      setText(reason, [words, withNames(node, status.reason ?? '')].filter((text) => text !== '').join(' '))
       show(reason, reason.textContent !== '')
       reason.dataset.state = status.state
       problem.update(state.problems.get(id))

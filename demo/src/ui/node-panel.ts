@@ -181,7 +181,7 @@ export const nodePanel = (app: App): Piece<undefined> => {
         storage,
         usage === undefined
           ? 'Measuring…'
-          : `${plural(here, 'agent')} here, ${bytes(usage.used)} in use${usage.quota === undefined ? '' : ` of ${bytes(usage.quota)} that the browser allows`}. ${
+          : `${bytes(usage.used)} in use for ${plural(here, 'agent')}${usage.quota === undefined ? '' : ` of ${bytes(usage.quota)} that the browser allows`}. ${
               usage.persistent
                 ? 'The browser has promised to keep it.'
                 : 'The browser may clear it when the disk is full or the page long unused, and the agents that live here with it.'

@@ -28,7 +28,8 @@ const noticesOf = (app: App): Notice[] => {
     })
   }
   const others = state.peers.filter((peer) => peer.id !== node.id && peer.link !== 'none').length
-  if (!state.online) {
+  // What stays connected while a machine is offline is on the same machine or network, and works on.
+  if (!state.online && others === 0) {
     list.push({
       id: 'offline',
       title: 'This machine is offline.',
