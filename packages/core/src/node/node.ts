@@ -27,7 +27,7 @@ import { createMeetings } from './meetings.ts'
 import { openOwner } from './owner.ts'
 import { openPeers } from './peers.ts'
 import { openResidents } from './residents.ts'
-import { listStatuses } from './statuses.ts'
+import { listStatuses, statusOf } from './statuses.ts'
 
 /** Listeners hear of changes at most this often. */
 const TELL_MS = 100
@@ -122,7 +122,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     changed()
   })
   peers = heard
-  const statuses = () => listStatuses({ peer: network.id, residents, peers: heard, owner })
+  const sources = { peer: network.id, residents, peers: heard, owner }
+  const statuses = () => listStatuses(sources)
   const meetings = createMeetings({ context, residents, owner, onchange: changed })
   const access = createAccess({ context, residents })
 
@@ -156,8 +157,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     return bytes
   }
 
-  const statusOf = (agent: string) => {
-    const found = statuses().find((one) => one.agent === agent)
+  const known = (agent: string) => {
+    const found = statusOf(sources, agent)
     if (found === undefined) throw new IgorError('UNKNOWN_AGENT', `no node in sight hosts ${agent}`)
     return found
   }
@@ -199,7 +200,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const listen = (agent: string, listener: (event: AgentEvent) => void): (() => void) => {
     const off = residents.events(agent).on(listener)
     const tell = (): void => {
-      const status = statuses().find((one) => one.agent === agent)
+      const status = statusOf(sources, agent)
       if (status !== undefined) listener({ type: 'status', status })
     }
     const hosted = residents.hosted(agent)
@@ -233,7 +234,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     context,
     residents,
     owner,
-    status: statusOf,
+    status: known,
     apply,
     deliver,
     resolve,

@@ -17,8 +17,10 @@ export interface Owner {
   newAgent(): { readonly agent: string; readonly nonce: Uint8Array; readonly sign: Sign }
   /** Undefined: not known yet. */
   owns(agent: string): boolean | undefined
-  /** Looks through the ring. */
+  /** Looks through the ring, and remembers the agent's birth. */
   learn(genesis: Genesis): boolean
+  /** Unix ms of an agent's genesis, once learnt. */
+  bornAt(agent: string): number | undefined
   /** @throws IgorError NOT_OWNER */
   signer(agent: string): Sign
   seeds(): readonly string[]
@@ -28,6 +30,7 @@ export interface Owner {
 export const openOwner = async (store: Store, crypto: Crypto): Promise<Owner> => {
   let ring = await readOwnerSeeds(store, crypto)
   const nonces = new Map<string, Uint8Array>()
+  const births = new Map<string, number>()
   const signers = new Map<string, Sign>()
   const find = (agent: string, nonce: Uint8Array): boolean => {
     for (const seed of ring) {
@@ -51,12 +54,14 @@ export const openOwner = async (store: Store, crypto: Crypto): Promise<Owner> =>
       return { agent, nonce, sign }
     },
     owns: (agent) => (nonces.has(agent) ? signers.has(agent) : undefined),
-    learn: ({ agent, nonce }) => {
-      if (nonces.has(agent)) return signers.has(agent)
-      if (nonces.size >= MAX_KNOWN) return false
+    learn: ({ agent, nonce, time }) => {
+      if (births.has(agent)) return signers.has(agent)
+      if (births.size >= MAX_KNOWN) return false
+      births.set(agent, time)
       nonces.set(agent, nonce)
       return find(agent, nonce)
     },
+    bornAt: (agent) => births.get(agent),
     signer: (agent) => {
       const sign = signers.get(agent)
       if (sign === undefined) {

@@ -228,6 +228,9 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     spawn: async (given, owner) => {
       const manifest = parseManifest(given.manifest)
       checkSpawn(given)
+      if (manifest.witness !== null || manifest.failover !== 'never') {
+        throw new IgorError('BAD_MANIFEST', 'manifest: this version has no witness yet: leave out "witness" and "failover"')
+      }
       // Moving is not asked for here: an agent may start where it could not go.
       checkGuest(options.house(), { ...manifest, migration: { enabled: true, maxPricePerSecond: null, allow: null } })
       if (roomOf(options.house()) === 0)

@@ -7,6 +7,7 @@
 import type { Ledger } from '../agent/ledger.ts'
 import type { AgentState, AgentStatus } from '../api.ts'
 import { nameOf } from '../names.ts'
+import type { SaidAgent } from '../protocols/presence.ts'
 import type { Owner } from './owner.ts'
 import type { Peers } from './peers.ts'
 import type { Residents } from './residents.ts'
@@ -72,40 +73,47 @@ const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentSta
   }
 }
 
-export const listStatuses = (sources: Sources): AgentStatus[] => {
-  const { residents, peers, owner } = sources
-  const all = new Map<string, AgentStatus>()
-  for (const ledger of residents.ledgers()) all.set(ledger.agent, ofLedger(sources, ledger))
-  for (const { peer, agents } of peers.said()) {
-    for (const said of agents) {
-      if (said.state === 'moved') continue
-      const known = all.get(said.agent)
-      const older =
-        known !== undefined && (known.here || said.epoch < known.epoch || (said.epoch === known.epoch && said.seq < known.seq))
-      if (older) continue
-      const { agent, name, state, tick, epoch, seq, head } = said
-      const lastMove = residents.lastMove(agent)
-      all.set(agent, {
-        agent,
-        name: name || known?.name || nameOf(agent),
-        state,
-        tick,
-        epoch,
-        seq,
-        head,
-        budget: known?.budget ?? 0n,
-        host: peer,
-        here: false,
-        resided: known?.resided ?? false,
-        owned: owner.owns(agent) ?? false,
-        public: said.public,
-        ...(known?.born === undefined ? {} : { born: known.born }),
-        ...(lastMove === undefined ? {} : { lastMove }),
-        capabilities: known?.capabilities ?? [],
-        inbox: 0,
-        memory: known?.memory ?? 0,
-      })
-    }
+/** An agent that lives elsewhere, by the word of its host. */
+const ofSaid = ({ residents, owner }: Sources, peer: string, said: SaidAgent, known: AgentStatus | undefined): AgentStatus => {
+  const { agent, name, state, tick, epoch, seq, head } = said
+  const lastMove = residents.lastMove(agent)
+  const born = known?.born ?? owner.bornAt(agent)
+  return {
+    agent,
+    name: name || known?.name || nameOf(agent),
+    state,
+    tick,
+    epoch,
+    seq,
+    head,
+    budget: known?.budget ?? 0n,
+    host: peer,
+    here: false,
+    resided: known?.resided ?? false,
+    owned: owner.owns(agent) ?? false,
+    public: said.public,
+    ...(born === undefined ? {} : { born }),
+    ...(lastMove === undefined ? {} : { lastMove }),
+    capabilities: known?.capabilities ?? [],
+    inbox: 0,
+    memory: known?.memory ?? 0,
   }
-  return [...all.values()]
+}
+
+/** Undefined: neither here nor at any peer in sight. */
+export const statusOf = (sources: Sources, agent: string): AgentStatus | undefined => {
+  const ledger = sources.residents.ledger(agent)
+  const known = ledger === undefined ? undefined : ofLedger(sources, ledger)
+  if (known?.here === true) return known
+  const host = sources.peers.hostOf(agent)
+  if (host === undefined) return known
+  const { said, peer } = host
+  const older = known !== undefined && (said.epoch < known.epoch || (said.epoch === known.epoch && said.seq < known.seq))
+  return older ? known : ofSaid(sources, peer, said, known)
+}
+
+export const listStatuses = (sources: Sources): AgentStatus[] => {
+  const agents = new Set(sources.residents.ledgers().map((ledger) => ledger.agent))
+  for (const said of sources.peers.said()) for (const one of said.agents) if (one.state !== 'moved') agents.add(one.agent)
+  return [...agents].flatMap((agent) => statusOf(sources, agent) ?? [])
 }
