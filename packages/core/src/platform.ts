@@ -177,25 +177,6 @@ export interface Network {
   close(): Promise<void>
 }
 
-export interface HttpRequest {
-  readonly method: string
-  readonly url: string
-  readonly headers: readonly (readonly [string, string])[]
-  readonly body: Uint8Array
-  readonly timeoutMs: number
-  readonly maxResponseBytes: number
-}
-
-export interface HttpResponse {
-  readonly status: number
-  readonly body: Uint8Array
-}
-
-/** HTTP under a policy; the `http` capability stands on it. */
-export interface Http {
-  request(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse>
-}
-
 /** What a node is put together from. */
 export interface Platform {
   readonly clock: Clock

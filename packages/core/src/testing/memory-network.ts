@@ -46,10 +46,14 @@ const abortable = <T>(promise: Promise<T>, signal: AbortSignal | undefined): Pro
   })
 }
 
+/** Why a pipe carries no more. */
+class PipeError extends Error {}
+
 /** A one-way queue of frames, bounded, that ends or fails. */
 const createPipe = () => {
   const frames: Uint8Array[] = []
   let ended = false
+  let writers = 0
   let failure: Error | undefined
   let waiting: (() => void)[] = []
   const ring = (): void => {
@@ -59,11 +63,17 @@ const createPipe = () => {
   const change = (): Promise<void> => new Promise((resolve) => waiting.push(resolve))
   return {
     write: async (frame: Uint8Array): Promise<void> => {
-      while (frames.length >= WINDOW && failure === undefined && !ended) await change()
-      if (failure !== undefined) throw failure
-      if (ended) throw new Error('closed')
-      frames.push(frame)
-      ring()
+      if (ended) throw new PipeError('the channel is closed')
+      // What was sent before the close arrives, also what still waits for the reader.
+      writers++
+      try {
+        while (frames.length >= WINDOW && failure === undefined) await change()
+        if (failure !== undefined) throw failure
+        frames.push(frame)
+      } finally {
+        writers--
+        ring()
+      }
     },
     read: async (): Promise<Uint8Array | undefined> => {
       for (;;) {
@@ -73,7 +83,7 @@ const createPipe = () => {
           ring()
           return frame
         }
-        if (ended) return undefined
+        if (ended && writers === 0) return undefined
         await change()
       }
     },
@@ -102,7 +112,20 @@ export const createMemoryHub = (): MemoryHub => {
   }
 
   const createEnd = (owner: Member, peer: string, protocol: string, incoming: Pipe, outgoing: Pipe): End => {
-    const broken = (why: string): ChannelError => new ChannelError(peer, why)
+    // A pipe fails with a plain reason; each end says it of its own peer.
+    const own = async <T>(step: Promise<T>): Promise<T> => {
+      try {
+        return await step
+      } catch (error) {
+        if (error instanceof PipeError) throw new ChannelError(peer, error.message)
+        throw error
+      }
+    }
+    const fail = (why: string): void => {
+      incoming.fail(new PipeError(why))
+      outgoing.fail(new PipeError(why))
+      owner.ends.delete(end)
+    }
     const end: End = {
       protocol,
       channel: {
@@ -110,25 +133,16 @@ export const createMemoryHub = (): MemoryHub => {
         direct: true,
         send: async (message, signal) => {
           if (message.length > MAX_FRAME) throw new IgorError('BAD_MESSAGE', `a frame has at most ${MAX_FRAME} bytes`)
-          if (outgoing.over) throw broken(`the channel to ${peer} is closed`)
-          await abortable(outgoing.write(message.slice()), signal)
+          await own(abortable(outgoing.write(new Uint8Array(message)), signal))
         },
-        receive: (signal) => abortable(incoming.read(), signal),
+        receive: (signal) => own(abortable(incoming.read(), signal)),
         close: async () => {
           outgoing.end()
           if (incoming.over) owner.ends.delete(end)
         },
-        abort: (reason) => {
-          outgoing.fail(broken(`${owner.id} aborted the channel: ${reason.message}`))
-          incoming.fail(broken(`aborted: ${reason.message}`))
-          owner.ends.delete(end)
-        },
+        abort: (reason) => fail(`the channel was aborted: ${reason.message}`),
       },
-      fail: (error) => {
-        incoming.fail(broken(error.message))
-        outgoing.fail(broken(error.message))
-        owner.ends.delete(end)
-      },
+      fail: (error) => fail(error.message),
     }
     owner.ends.add(end)
     return end
