@@ -235,6 +235,11 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
       if (waiting === undefined) break
       try {
         const keys = await mismatches(waiting.batch, values)
+        if (keys.some((key) => values.has(key))) {
+          // A batch that is not written yet stands against it, and may still fail: let that be seen first.
+          queue.unshift(waiting)
+          break
+        }
         if (keys.length > 0) throw new ConflictError(keys)
       } catch (error) {
         waiting.reject(error)
