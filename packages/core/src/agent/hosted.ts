@@ -156,7 +156,6 @@ export const createHosted = (options: HostedOptions): Hosted => {
     const at = await ensurePlaced()
     root ??= await seedRoot(context.crypto, ledger.records)
     const now = clock.now()
-    // biome-ignore lint/complexity/useMathMinMax: Math.max takes no bigint
     const time = now > host.time ? now : host.time
     onfirst?.()
     onfirst = undefined
