@@ -114,10 +114,12 @@ export async function ensureInstalled() {
   // Windows cannot replace the node that may run this.
   const args = [process.platform === 'win32' && existsSync(modules) ? 'install' : 'ci', '--no-fund', '--no-audit']
   const npm = process.env.npm_execpath
+  // `npm run --silent up` silences this script, not why an installation fails.
+  const env = { ...process.env, npm_config_loglevel: 'warn' }
   const byScript = npm?.endsWith('.js') && existsSync(npm)
   const code = byScript
-    ? await run(process.execPath, [npm, ...args], { env: process.env, stdout: 'stderr' })
-    : await run(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, { env: process.env, stdout: 'stderr' })
+    ? await run(process.execPath, [npm, ...args], { env, stdout: 'stderr' })
+    : await run(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, { env, stdout: 'stderr' })
   if (code !== 0) throw new Error(`npm ${args[0]} failed (exit code ${code}): see above`)
 }
 
