@@ -11,6 +11,9 @@ const FILE_MODE = 0o600
 /** No room left, over quota, or larger than a file may be. */
 const FULL: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
+/** A link in the folder must not lead a node to write elsewhere. Windows knows no such flag. */
+const FLAGS = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)
+
 /** A file that is open. */
 interface Opened {
   readonly handle: FileHandle
@@ -47,7 +50,7 @@ export async function openFiles(folder: string): Promise<Files> {
     const there = opened.get(name)
     if (there !== undefined) return there
     const opening = (async () => {
-      const handle = await open(place, constants.O_RDWR | (create ? constants.O_CREAT : 0), FILE_MODE)
+      const handle = await open(place, FLAGS | (create ? constants.O_CREAT : 0), FILE_MODE)
       const { size } = await handle.stat()
       return { handle, size, cut: false, tail: Promise.resolve() }
     })()
@@ -191,6 +194,9 @@ async function syncFolder(path: string): Promise<void> {
 
 function explain(error: unknown, folder: string): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EEXIST' || code === 'ENOTDIR') {
+    return new IgorError('BAD_REQUEST', `${folder} cannot be a data folder: a file is there`, { cause: error })
+  }
   if (!FULL.includes(code)) return error
   return new StoreFullError(`the disk that holds ${folder} is full: free some space`, { cause: error })
 }

@@ -2,8 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Batch, Store } from '../platform.ts'
 import { type CrashOptions, type Disk, makeDisk } from '../testing/memory-files.ts'
+import { contentOf, randomBytes, sameContent, seeded, statesOf, wavesOf } from './log-store.test.shared.ts'
 import { openLogStore } from './log-store.ts'
-import { contentOf, randomBytes, sameContent, seeded, statesOf, wavesOf } from './workload.ts'
 
 const UNSYNCED = ['kept', 'gone', 'torn'] as const
 /** So low that the log and its copies are compacted all the time. */

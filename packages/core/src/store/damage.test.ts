@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Store } from '../platform.ts'
 import { type Disk, makeDisk } from '../testing/memory-files.ts'
+import { type Content, contentOf, randomBytes, readings, sameContent, sameValue } from './log-store.test.shared.ts'
 import { openLogStore } from './log-store.ts'
-import { type Content, contentOf, randomBytes, readings, sameContent, sameValue } from './workload.ts'
 
 const options = { random: randomBytes }
 const bytes = (...values: number[]) => Uint8Array.from(values)

@@ -2,8 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Batch } from '../platform.ts'
 import { makeDisk } from '../testing/memory-files.ts'
+import { contentOf, randomBytes, sameContent, seeded, statesOf, wavesOf } from './log-store.test.shared.ts'
 import { openLogStore } from './log-store.ts'
-import { contentOf, randomBytes, sameContent, seeded, statesOf, wavesOf } from './workload.ts'
 
 const options = { random: randomBytes, compactAbove: 600 }
 
