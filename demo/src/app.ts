@@ -5,6 +5,7 @@
  */
 import { learnMove, tellMove } from './actions.ts'
 import type { IgorNode, Peer } from './api.ts'
+import { silenceOf } from './archipelago.ts'
 import { learnNames, withNames } from './names.ts'
 import type { Site } from './site.ts'
 import { type App, MAX_ACTIVITY, newState } from './state.ts'
@@ -95,8 +96,8 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
 
   const checkServer = (): void => {
     if (!state.site) return
-    const link = state.peers.find((peer) => peer.id === state.site?.peerId)?.link ?? 'none'
-    if (link !== 'none') {
+    const server = state.peers.find((peer) => peer.id === state.site?.peerId)
+    if (server && server.link !== 'none' && silenceOf(server, Date.now()) === undefined) {
       if (state.serverLost !== undefined) {
         app.note('info', `${state.site.name} answers again`)
         app.announce(`The server ${state.site.name} answers again.`)

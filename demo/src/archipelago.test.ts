@@ -29,11 +29,20 @@ const peer = (id: string, part: Partial<Peer> = {}): Peer => ({
   price: 0n,
   room: 10,
   agents: 0,
-  seen: 0,
+  seen: 99_000,
   ...part,
 })
 const map = (agents: AgentStatus[], peers: Peer[], home?: string) =>
-  archipelago({ self: 'me', selfName: 'me', agents, peers, home, nameOf: (id) => `name of ${id}`, kindOf: () => undefined })
+  archipelago({
+    self: 'me',
+    selfName: 'me',
+    agents,
+    peers,
+    home,
+    nameOf: (id) => `name of ${id}`,
+    kindOf: () => undefined,
+    now: 100_000,
+  })
 const island = (part: Partial<Island>): Island => ({
   peer: 'x',
   name: 'x',
@@ -77,6 +86,11 @@ test('the server of this page is on the map also while it is dead; a tab that le
 test('a round trip is that of a connection, or none', () => {
   const { islands } = map([agent('a', 'p')], [peer('p', { link: 'none', rtt: 3 })])
   expect(islands[1]).not.toHaveProperty('rtt')
+})
+
+test('a connected node that has gone silent says so', () => {
+  const silent = (part: Partial<Peer>) => map([], [peer('p', part)]).islands[1]?.silent
+  expect([silent({ seen: 85_000 }), silent({ seen: 92_000 }), silent({ seen: 0 })]).toEqual([15_000, undefined, undefined])
 })
 
 test('agents keep their order while they tick', () => {

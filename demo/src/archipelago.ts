@@ -11,6 +11,8 @@ export interface Island {
   readonly kind: 'self' | 'server' | 'tab' | 'unknown'
   readonly link: LinkKind | 'self' | 'none'
   readonly rtt?: number
+  /** Connected, but without a word for so many ms: it may have just closed. */
+  readonly silent?: number
   /** Living here, in an order that does not change while they tick. */
   readonly agents: readonly AgentStatus[]
   /** How many it says it hosts; may be more than are shown. */
@@ -35,6 +37,17 @@ export interface Sight {
   readonly home: string | undefined
   readonly nameOf: (peer: string) => string
   readonly kindOf: (peer: string) => Peer['kind'] | undefined
+  /** Unix ms. */
+  readonly now: number
+}
+
+/** Nodes say a word every 2 s. A closed tab stays connected for some 12 s until that is noticed. */
+export const SILENT_MS = 9000
+
+/** How long a connected peer has been silent, if that is worth a word. */
+export const silenceOf = (peer: Peer, now: number): number | undefined => {
+  const silent = now - peer.seen
+  return peer.link !== 'none' && peer.seen > 0 && silent > SILENT_MS ? silent : undefined
 }
 
 const byAge = (a: AgentStatus, b: AgentStatus): number =>
@@ -70,6 +83,7 @@ export const archipelago = (sight: Sight): Archipelago => {
   for (const peer of sight.peers) {
     if (peer.id === sight.self) continue
     const home = peer.id === sight.home
+    const silent = silenceOf(peer, sight.now)
     // Someone who left and has nothing that we know of is no longer on the map.
     if (peer.link === 'none' && !home && !living.has(peer.id)) continue
     add({
@@ -78,6 +92,7 @@ export const archipelago = (sight: Sight): Archipelago => {
       kind: peer.kind,
       link: peer.link,
       ...(peer.rtt === undefined || peer.link === 'none' ? {} : { rtt: peer.rtt }),
+      ...(silent === undefined ? {} : { silent }),
       said: peer.link === 'none' ? 0 : peer.agents,
       room: peer.room,
       home,

@@ -17,6 +17,8 @@ const WELCOME_LOCK = 'igor.welcome'
 const started = (app: App, agent: Agent): void => {
   app.announce(`${agent.status.name} is alive in this tab.`)
   app.note('info', `${agent.status.name} was started in this tab`, agent.id)
+  app.state.reveal = agent.id
+  app.changed()
 }
 
 export const startFromGallery = async (app: App, item: GalleryItem): Promise<Agent | undefined> => {

@@ -81,6 +81,8 @@ export interface State {
   usage: StoreUsage | undefined
   introGone: boolean
   ended: string | undefined
+  /** An agent that has just been started: it is brought into view once it has a card. */
+  reveal: string | undefined
 }
 
 export interface App {
@@ -118,6 +120,7 @@ export const newState = (): State => ({
   usage: undefined,
   introGone: false,
   ended: undefined,
+  reveal: undefined,
 })
 
 export const liveOf = (state: State, agent: string): Live => {

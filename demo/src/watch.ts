@@ -104,9 +104,10 @@ export const startWatchers = (app: App): Watchers => {
     want(ids) {
       const wanted = new Set(ids.slice(0, MAX_WATCHED))
       const now = performance.now()
-      const hosts = new Map(app.state.agents.map((status) => [status.agent, status.host]))
+      const reached = new Set(app.state.peers.filter((peer) => peer.link !== 'none').map((peer) => peer.id))
+      const hosts = new Map(app.state.agents.map(({ agent, host }) => [agent, `${host} ${reached.has(host)}`]))
       for (const [id, watcher] of running) {
-        // Whoever moved is watched at its new host at once, not when the old one notices.
+        // Whoever moved is watched at its new host at once, not when the old one notices; so is one whose host came back.
         if (hosts.get(id) !== watcher.host) {
           watcher.stop.abort()
           running.delete(id)

@@ -8,7 +8,7 @@ import { open } from '../actions.ts'
 import type { Island } from '../archipelago.ts'
 import { arrange, h, type Piece, setAttr, setText, show } from '../dom.ts'
 import type { App } from '../state.ts'
-import { bars, LINKS, millis, plural, shortId } from '../words.ts'
+import { age, bars, LINKS, millis, plural, shortId } from '../words.ts'
 import { icon, signal } from './icons.ts'
 
 const KINDS: Readonly<Record<Island['kind'], string>> = {
@@ -62,11 +62,16 @@ export const islandPiece = (app: App, peer: string, cardOf: (agent: Island['agen
       name.title = shortId(island.peer)
       setText(kind, island.home ? 'The server of this page' : KINDS[island.kind])
       const words = LINKS[island.link]
-      setText(link, words.word)
-      linkChip.title = words.meaning
+      const { silent } = island
+      el.dataset.silent = String(silent !== undefined)
+      setText(link, silent === undefined ? words.word : `no word for ${age(silent)}`)
+      linkChip.title =
+        silent === undefined
+          ? words.meaning
+          : 'Still connected, but it says nothing. A tab that was closed looks like this for some seconds.'
       setText(rtt, island.rtt === undefined ? '' : millis(island.rtt))
-      show(rtt, island.rtt !== undefined)
-      strength.update(island.link === 'none' ? 0 : bars(island.rtt))
+      show(rtt, island.rtt !== undefined && silent === undefined)
+      strength.update(island.link === 'none' || silent !== undefined ? 0 : bars(island.rtt))
       const withBars = island.link !== 'self'
       strength.el.classList.toggle('gone', !withBars)
       const hidden = island.said - island.agents.length

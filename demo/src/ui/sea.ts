@@ -103,6 +103,7 @@ export const sea = (app: App): Sea => {
         home: state.site?.peerId,
         nameOf: (peer) => nameOfPeer(node, peer),
         kindOf,
+        now: Date.now(),
       })
       const focused = document.activeElement
       const travellers = state.agents.filter((status) => {
@@ -136,9 +137,26 @@ export const sea = (app: App): Sea => {
         focused.focus({ preventScroll: true })
       }
       for (const [i, status] of travellers.entries()) glide(cards.get(status.agent)?.el, places[i])
+      reveal(app, cards)
       invite.update(map.islands.some((island) => island.kind === 'tab' && island.link !== 'none'))
     },
   }
+}
+
+/** Whoever started an agent from the far end of the page sees it come alive. */
+const reveal = (app: App, cards: ReadonlyMap<string, Piece<AgentStatus>>): void => {
+  const el = cards.get(app.state.reveal ?? '')?.el
+  if (!el?.isConnected) return
+  app.state.reveal = undefined
+  el.scrollIntoView({ block: 'nearest', behavior: reducedMotion() ? 'auto' : 'smooth' })
+  if (reducedMotion()) return
+  const ring = getComputedStyle(el).getPropertyValue('--accent')
+  el.animate(
+    [{ boxShadow: `0 0 0 3px ${ring}` }, { boxShadow: `0 0 0 3px ${ring}`, offset: 0.6 }, { boxShadow: '0 0 0 3px transparent' }],
+    {
+      duration: 1800,
+    },
+  )
 }
 
 const glide = (el: HTMLElement | undefined, from: DOMRect | undefined): void => {
