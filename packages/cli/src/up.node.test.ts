@@ -211,6 +211,8 @@ describe('an agent', () => {
     const keys = await igor(['keys', 'import', 'a.keys', '--data-dir', b.dataDir], { cwd })
     expect(keys).toMatchObject({ code: 0, stdout: 'this node holds 2 keys now\n' })
     await b.ask('retire', 'traveller')
+    const shown = await igor(['keys', 'export', '--json', '--data-dir', b.dataDir], { cwd })
+    expect(JSON.parse(shown.stdout)).toEqual({ keys: [expect.stringMatching(/^[0-9a-f]{64}$/), expect.any(String)] })
   })
 
   it('is refused with a reason when it is none', async () => {

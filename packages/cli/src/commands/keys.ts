@@ -15,7 +15,8 @@ export function keysCommand(io: Io): Command {
     'keys export -o my.keys',
     'keys import my.keys',
   ])
-  return command.addCommand(exportKeys(io)).addCommand(importKeys(io))
+  // What follows `export` is for `export`: else this command would take --json for itself.
+  return command.enablePositionalOptions().addCommand(exportKeys(io)).addCommand(importKeys(io))
 }
 
 function exportKeys(io: Io): Command {
