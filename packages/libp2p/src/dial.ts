@@ -11,7 +11,7 @@ import { createChannel } from './channel.ts'
 import type { Host } from './host.ts'
 import { isDirect, type Links } from './links.ts'
 import { MAX_STREAMS } from './serve.ts'
-import { limited, raced, staggered } from './signals.ts'
+import { limited, raced, reasonOf, staggered } from './signals.ts'
 import type { Upgrades } from './webrtc/upgrade.ts'
 
 /** Longer than a WebRTC handshake that has to be tried twice. */
@@ -27,6 +27,8 @@ const HOP_PROTOCOL = '/libp2p/circuit/relay/0.2.0/hop'
 export interface Dialer {
   open(target: string, protocol: string, options?: OpenOptions): Promise<Channel>
   connect(address: string, signal?: AbortSignal): Promise<string>
+  /** Dials this address and no other, unless its peer is connected already. */
+  dial(address: Multiaddr, signal: AbortSignal): Promise<PeerId>
   close(): void
 }
 
@@ -103,7 +105,7 @@ export function createDialer(
         try {
           return links.best(peer, direct) ?? (await attempt(stop))
         } catch (error) {
-          failures.push(`${what}: ${(error as Error).message}`)
+          failures.push(`${what}: ${reasonOf(error)}`)
           throw error
         }
       }
@@ -155,7 +157,7 @@ export function createDialer(
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof IgorError) throw error
-      throw new PeerUnreachableError(peer, `${peer} cannot be reached: ${(error as Error).message}`, { cause: error })
+      throw new PeerUnreachableError(peer, `${peer} cannot be reached: ${reasonOf(error)}`, { cause: error })
     }
   }
 
@@ -175,7 +177,7 @@ export function createDialer(
         peer,
         unknown
           ? `${peer} does not serve ${protocol}: it may run another version`
-          : `could not open ${protocol} with ${peer}: ${(error as Error).message}`,
+          : `could not open ${protocol} with ${peer}: ${reasonOf(error)}`,
         { cause: error },
       )
     }
@@ -204,9 +206,14 @@ export function createDialer(
           return (await dial(address, limit)).remotePeer.toString()
         } catch (error) {
           limit.throwIfAborted()
-          throw new PeerUnreachableError(text, `nobody answers at ${text}: ${(error as Error).message}`, { cause: error })
+          throw new PeerUnreachableError(text, `nobody answers at ${text}: ${reasonOf(error)}`, { cause: error })
         }
       })
+    },
+    async dial(address, signal) {
+      const peer = peerOf(address)
+      const existing = peer && links.best(peer.toString(), true)
+      return (existing ?? (await dial(address, signal))).remotePeer
     },
     close() {
       stop.abort(new IgorError('NODE_STOPPED', 'the network of this node is closed'))

@@ -12,6 +12,7 @@ import { kindOf } from './addresses.ts'
 const PING_PROTOCOL = '/ipfs/ping/1.0.0'
 const PING_BYTES = 32
 const PING_EVERY_MS = 10_000
+const SECOND_PING_MS = 1_500
 /** A tab whose main thread is busy answers late; libp2p itself gives up at about 10 s. */
 const PING_TIMEOUT_MS = 10_000
 /** Unanswered pings in a row until the connection counts as dead. */
@@ -53,6 +54,7 @@ export function createLinks(libp2p: Libp2p): Links {
   const listeners = new Set<() => void>()
   const lost = new WeakMap<Connection, number>()
   const stop = new AbortController()
+  const timers = new Set<ReturnType<typeof setTimeout>>()
   let pending: ReturnType<typeof setTimeout> | undefined
 
   function changed(): void {
@@ -91,6 +93,12 @@ export function createLinks(libp2p: Libp2p): Links {
   function onopen({ detail }: CustomEvent<Connection>): void {
     changed()
     void ping(detail)
+    // The first one is slowed by all that happens at a connect.
+    const again = setTimeout(() => {
+      timers.delete(again)
+      if (detail.status === 'open') void ping(detail)
+    }, SECOND_PING_MS)
+    timers.add(again)
   }
 
   const timer = setInterval(() => {
@@ -133,6 +141,7 @@ export function createLinks(libp2p: Libp2p): Links {
       stop.abort(new Error('the network is closed'))
       clearInterval(timer)
       clearTimeout(pending)
+      for (const each of timers) clearTimeout(each)
       libp2p.removeEventListener('connection:open', onopen)
       libp2p.removeEventListener('connection:close', changed)
       libp2p.removeEventListener('self:peer:update', changed)

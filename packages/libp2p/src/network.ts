@@ -88,6 +88,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Running> {
       links.close()
       gossip.close()
       await libp2p.stop()
+      platform.release?.()
     })()
     return closing
   }

@@ -12,6 +12,8 @@ export interface PlatformTransports {
   readonly listen: string[]
   readonly maxConnections: number
   readonly makePeerConnection: MakePeerConnection
+  /** Lets go of what the platform holds, after libp2p has stopped. */
+  readonly release?: () => void
   /** Where the reservations at relays are, once libp2p has started; undefined when none are wanted. */
   readonly reservations: (() => Reservations) | undefined
   /** Makes this node a relay. */

@@ -6,14 +6,14 @@
  * @module
  */
 import type { Libp2p, PeerId } from '@libp2p/interface'
-import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
 import type { Dialer } from './dial.ts'
 import type { Reservations } from './host.ts'
 import type { NetworkWarning } from './options.ts'
-import { pause } from './signals.ts'
+import { pause, reasonOf } from './signals.ts'
 
 const FIRST_DELAY_MS = 500
-const MAX_DELAY_MS = 10_000
+const MAX_DELAY_MS = 5_000
 /** How often to look whether the reservation still stands. */
 const CHECK_MS = 2_000
 
@@ -45,7 +45,7 @@ export function keepRelays(libp2p: Libp2p, dialer: Dialer, { addresses, reservat
           await reservations.addRelay(peer, 'discovered').catch((error: Error) => {
             if (warned || lost.signal.aborted) return
             warned = true
-            warn({ code: 'RELAY_REFUSED', message: `relay ${peer} gives this node no address: ${error.message}` })
+            warn({ code: 'RELAY_REFUSED', message: `relay ${peer} gives this node no address: ${reasonOf(error)}` })
           })
         }
         await pause(CHECK_MS, AbortSignal.any([stop.signal, lost.signal]))
@@ -60,14 +60,13 @@ export function keepRelays(libp2p: Libp2p, dialer: Dialer, { addresses, reservat
     let warned = false
     while (!stop.signal.aborted) {
       try {
-        const peer = await dialer.connect(address, stop.signal)
+        const peer = await dialer.dial(multiaddr(address), stop.signal)
         delay = FIRST_DELAY_MS
         warned = false
-        await untilLost(peerIdFromString(peer))
+        await untilLost(peer)
       } catch (error) {
         if (stop.signal.aborted) return
-        if (!warned)
-          warn({ code: 'RELAY_LOST', message: `relay ${address} does not answer, trying on: ${(error as Error).message}` })
+        if (!warned) warn({ code: 'RELAY_LOST', message: `relay ${address} does not answer, trying on: ${reasonOf(error)}` })
         warned = true
         // Not all at once when a relay comes back.
         await pause(delay * (0.5 + Math.random() / 2), stop.signal)

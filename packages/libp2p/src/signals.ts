@@ -1,5 +1,11 @@
 /** Waiting that can be ended, and leaves nothing behind. */
 
+/** What went wrong, in words: browsers reject with events that say nothing. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
+  return error instanceof Error && error.message !== '' ? error.message : 'the connection was refused'
+}
+
 /** The promise's outcome, unless the signal is aborted first; then its reason. */
 export async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted()
