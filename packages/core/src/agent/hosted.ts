@@ -79,6 +79,8 @@ export interface HostedOptions {
   readonly onevent: (event: AgentEvent) => void
   /** State, head or authority changed. */
   readonly onchange: () => void
+  /** It only ticked on: nothing that others have to be told at once. */
+  readonly onticked: () => void
   /** The first tick after a move begins. */
   readonly onfirst?: () => void
 }
@@ -105,7 +107,7 @@ export const readImage = async (ledger: Ledger): Promise<Image> => {
 }
 
 export const createHosted = (options: HostedOptions): Hosted => {
-  const { context, ledger, executor, manifest, onevent, onchange } = options
+  const { context, ledger, executor, manifest, onevent, onchange, onticked } = options
   const { clock } = context
   const serial = createSerial()
   const ended = new AbortController()
@@ -298,7 +300,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
         })
         for (const waiting of settled) waiting.resolve()
         if (ran !== undefined) show(ran.result, ran.time)
-        onchange()
+        if (settled.length > 0 || host.faulted !== null) onchange()
+        else onticked()
       } else if (aside !== undefined) onchange()
       faults = 0
       if (runs) scheduleNext(started, host)

@@ -71,8 +71,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const executor = createExecutor(platform.threads, clock)
 
   let telling = false
-  const changed = (): void => {
-    peers?.changed()
+  const tell = (): void => {
     if (telling || ended.signal.aborted) return
     telling = true
     clock.sleep(TELL_MS, ended.signal).then(
@@ -82,6 +81,11 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       },
       () => {},
     )
+  }
+  /** Others are told as well. */
+  const changed = (): void => {
+    peers?.changed()
+    tell()
   }
 
   const house = () => ({ peer: network.id, policy, hosted: residents.count + (arrivals?.count ?? 0) })
@@ -94,6 +98,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     displaced: identity.displaced,
     house: () => house(),
     onchange: changed,
+    onticked: tell,
   })
 
   const sayAgents = (): SaidAgent[] =>
@@ -199,18 +204,25 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
 
   const listen = (agent: string, listener: (event: AgentEvent) => void): (() => void) => {
     const off = residents.events(agent).on(listener)
-    const tell = (): void => {
+    let last = ''
+    const tellStatus = (): void => {
       const status = statusOf(sources, agent)
-      if (status !== undefined) listener({ type: 'status', status })
+      if (status === undefined) return
+      // Others' ticks change the node too: only what is news of this agent goes to whoever watches it.
+      const { head, state, host, inbox, reason, owned } = status
+      const news = JSON.stringify([head, state, host, inbox, reason, owned])
+      if (news === last) return
+      last = news
+      listener({ type: 'status', status })
     }
     const hosted = residents.hosted(agent)
-    tell()
+    tellStatus()
     for (const line of hosted?.logs ?? []) listener({ type: 'log', ...line })
     if (hosted?.view !== undefined) {
       const { tick, ...view } = hosted.view
       listener({ type: 'view', tick, view })
     }
-    const offchange = changes.on(tell)
+    const offchange = changes.on(tellStatus)
     return () => {
       off()
       offchange()

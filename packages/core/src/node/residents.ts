@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Genesis, LineageRecord } from '@igor/lineage'
+import type { Chain, Genesis, LineageRecord } from '@igor/lineage'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { bear, loadLedger, modulesInUse } from '../agent/found.ts'
@@ -69,6 +69,7 @@ export interface ResidentsOptions {
   readonly displaced: boolean
   readonly house: () => House
   readonly onchange: () => void
+  readonly onticked: () => void
 }
 
 export const openResidents = async (options: ResidentsOptions): Promise<Residents> => {
@@ -108,15 +109,19 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         ...more,
         onevent: (event) => events(agent).emit(event),
         onchange,
+        onticked: options.onticked,
       }),
     )
     onchange()
   }
 
-  const unhost = async (agent: string): Promise<void> => {
-    const one = hosted.get(agent)
-    hosted.delete(agent)
-    await one?.stop()
+  /** Ends what runs on this ledger; another one of the same agent may have come meanwhile. */
+  const unhost = async (ledger: Ledger): Promise<void> => {
+    const one = hosted.get(ledger.agent)
+    if (one?.ledger === ledger) {
+      hosted.delete(ledger.agent)
+      await one.stop()
+    }
     onchange()
   }
 
@@ -144,7 +149,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         } else one.wake()
       } else {
         await ledger.depart([decision])
-        await unhost(agent)
+        await unhost(ledger)
       }
       phases.delete(agent)
       onchange()
@@ -199,6 +204,37 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   }
 
   await sweepModules(store, await modulesInUse(store))
+
+  /** What another history means for the one here, and what follows. @throws IgorError when theirs conflicts */
+  const compare = async (ledger: Ledger, theirs: { chain: Chain; records: readonly LineageRecord[] }): Promise<void> => {
+    const { agent, chain } = ledger
+    const verdict = judge({ chain, records: ledger.records }, theirs)
+    const here = ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending'
+    if (verdict === 'behind') {
+      if (here) throw new IgorError('HANDOFF_REJECTED', `that history of ${agent} is older than the one here`)
+      return
+    }
+    if (verdict === 'rival') {
+      if (here) await ledger.halt(`another branch of its history exists: record ${theirs.chain.head.id} against ${chain.head.id}`)
+      throw new IgorError(
+        'AGENT_HALTED',
+        `that history of ${agent} contradicts the one known here: only its owner can recover it`,
+      )
+    }
+    if (verdict === 'superseded') return ledger.supersede(theirs)
+    if (!here) return
+    if (theirs.chain.head.id.equals(chain.head.id)) return
+    const later = theirs.records.filter(({ body }) => body.seq > chain.head.body.seq)
+    const [answer] = later
+    const own = theirs.chain.authority.by === context.peer
+    // Only an accept ends this node's authority: what was refused, or not answered yet, is nobody else's.
+    if (!own && later.some(({ body }) => body.kind === 'accept')) return ledger.depart(later)
+    if (answer?.body.kind === 'refuse' && later.length === 1) return settle(ledger)(answer)
+    if (!own) return
+    // Signed by this node, and this store does not know of it: the store was restored from an older copy.
+    await ledger.halt('later records of this node are known elsewhere: its store was restored from an older copy')
+    throw new IgorError('AGENT_HALTED', `${agent} is halted: this node's store is older than its history`)
+  }
 
   const live = (agent: string): Hosted => {
     const one = hosted.get(agent)
@@ -329,42 +365,13 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
 
     reconcile: async (ledger, theirs) => {
       const { agent } = ledger
-      const verdict = judge({ chain: ledger.chain, records: ledger.records }, theirs)
-      const { state } = ledger.row
-      const here = state === 'active-owner' || state === 'handoff-pending'
-      if (verdict === 'behind') {
-        if (here) throw new IgorError('HANDOFF_REJECTED', `that history of ${agent} is older than the one here`)
-        return
+      // At a boundary: no commit of a tick comes between the verdict and what follows from it.
+      const boundary = hosted.get(agent)?.atBoundary ?? ((task) => task())
+      try {
+        await boundary(() => compare(ledger, theirs))
+      } finally {
+        if (ledger.row.state === 'retired' || ledger.row.state === 'recovery-required') await unhost(ledger)
       }
-      if (verdict === 'rival') {
-        if (here) {
-          await ledger.halt(
-            `another branch of its history exists: record ${theirs.chain.head.id} against ${ledger.chain.head.id}`,
-          )
-          await unhost(agent)
-        }
-        throw new IgorError(
-          'AGENT_HALTED',
-          `that history of ${agent} contradicts the one known here: only its owner can recover it`,
-        )
-      }
-      if (verdict === 'superseded') {
-        await ledger.supersede(theirs)
-        await unhost(agent)
-        return
-      }
-      if (!here) return
-      const { authority } = theirs.chain
-      const own = (authority.status === 'held' || authority.status === 'offered') && authority.by === context.peer
-      if (own && theirs.chain.head.id.equals(ledger.chain.head.id)) return
-      if (own) {
-        // Signed by this node, and this store does not know of it: the store was restored from an older copy.
-        await ledger.halt('later records of this node are known elsewhere: its store was restored from an older copy')
-        await unhost(agent)
-        throw new IgorError('AGENT_HALTED', `${agent} is halted: this node's store is older than its history`)
-      }
-      await ledger.depart(theirs.records)
-      await unhost(agent)
     },
 
     stop: async () => {
