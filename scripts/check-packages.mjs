@@ -12,7 +12,10 @@ const call = promisify(execFile)
 /** What any package may hold; `files` in its package.json names the rest. */
 const ALWAYS = [/^package\.json$/, /^README\.md$/, /^LICENSE-(APACHE|MIT)$/]
 /** What a package is for. */
-const CONTENT = { 'sdk-as': [/^assembly\/[\w-]+\.ts$/, /^assembly\/tsconfig\.json$/], cli: [/^dist\//, /^page\//] }
+const CONTENT = {
+  'sdk-as': [/^assembly\/[\w-]+\.ts$/, /^assembly\/tsconfig\.json$/],
+  cli: [/^bin\/igor\.js$/, /^dist\//, /^page\//],
+}
 const REQUIRED = ['package.json', 'README.md', 'LICENSE-APACHE', 'LICENSE-MIT']
 const LICENCE = 'Apache-2.0 OR MIT'
 
