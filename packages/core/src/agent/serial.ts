@@ -14,3 +14,18 @@ export const createSerial = (): Serial => {
     return result
   }
 }
+
+/** One `Serial` per key, for as long as something waits in it. */
+export const createKeyedSerial = (): ((key: string) => Serial) => {
+  const tails = new Map<string, Promise<unknown>>()
+  return (key) => (task) => {
+    const result = (tails.get(key) ?? Promise.resolve()).then(task)
+    const tail = result
+      .catch(() => {})
+      .then(() => {
+        if (tails.get(key) === tail) tails.delete(key)
+      })
+    tails.set(key, tail)
+    return result
+  }
+}

@@ -34,6 +34,9 @@ export const judge = (
     return theirs.chain.head.body.seq >= mine.chain.head.body.seq ? 'extends' : 'behind'
   }
   if (contains(mine.records, theirs.chain.anchor)) return 'behind'
-  const recovered = theirs.records.some(({ body }) => body.kind === 'recover' && body.epoch > mine.chain.epoch)
+  // A recover acts through the accept of the one it names: until then nobody holds what it made.
+  const recovered = theirs.records.some(
+    ({ body }, i) => body.kind === 'recover' && body.epoch > mine.chain.epoch && theirs.records[i + 1]?.body.kind === 'accept',
+  )
   return recovered ? 'superseded' : 'rival'
 }

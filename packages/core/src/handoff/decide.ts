@@ -11,6 +11,7 @@ import {
   extendChain,
   type Handoff,
   type LineageRecord,
+  plainText,
   type Recover,
   type Refuse,
   readReady,
@@ -104,7 +105,7 @@ export const refuse = async (
       epoch: body.epoch + 1,
       time: Math.max(nowMs(context.clock), body.time),
       code,
-      reason: reason.slice(0, 256),
+      reason: plainText(reason),
     },
     context.sign,
   )

@@ -25,7 +25,7 @@ import { type Context, nowMs } from '../agent/context.ts'
 import { decodeHostPart } from '../agent/host-part.ts'
 import type { Current, Ledger } from '../agent/ledger.ts'
 import { hasModule } from '../agent/modules.ts'
-import { createSerial, type Serial } from '../agent/serial.ts'
+import { createKeyedSerial, type Serial } from '../agent/serial.ts'
 import { decodeRow, type Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
@@ -34,9 +34,9 @@ import type { Manifest } from '../manifest.ts'
 import type { Channel } from '../platform.ts'
 import { MAX_FRAME } from '../platform.ts'
 import { pullFrom } from '../protocols/blocks.ts'
-import { type Fields, hear, say, sayError, violation } from '../protocols/wire.ts'
+import { deadline, type Fields, hear, say, sayError, violation } from '../protocols/wire.ts'
 import { type Copy, checkSize, dropCopy, placeCopy, pullManifest, pullState, readChunk, verifyGently } from './arrival.ts'
-import { accept, decisionOn, type RefusalCode, refuse } from './decide.ts'
+import { accept, decisionOn, offeredHere, type RefusalCode, refuse } from './decide.ts'
 import { checkGuest, checkHouse, checkSource, type House } from './policy.ts'
 import { ID_BYTES } from './source.ts'
 
@@ -51,6 +51,8 @@ const READY_MS = 10 * 60_000
 /** The source may tick on this long between pre-copy and commit. */
 const COMMIT_MS = 60_000
 const MAX_MEMORY = 64 * 1024 * 1024
+/** Pulling a history of the greatest length, and checking it, takes less. */
+const HISTORY_MS = 60_000
 
 export interface Inbound {
   readonly context: Context
@@ -77,12 +79,7 @@ export const createArrivals = (inbound: Inbound): Arrivals => {
   const { context } = inbound
   const byPeer = new Map<string, number>()
   const agents = new Set<string>()
-  const serials = new Map<string, Serial>()
-  const serialOf = (agent: string): Serial => {
-    const serial = serials.get(agent) ?? createSerial()
-    serials.set(agent, serial)
-    return serial
-  }
+  const serialOf = createKeyedSerial()
 
   const admitPeer = (peer: string): (() => void) => {
     const open = byPeer.get(peer) ?? 0
@@ -112,7 +109,6 @@ export const createArrivals = (inbound: Inbound): Arrivals => {
       await arrive(inbound, serialOf(agent), channel, agent, fields)
     } finally {
       agents.delete(agent)
-      serials.delete(agent)
       leave()
     }
   }
@@ -360,6 +356,28 @@ const readyForFile = async (inbound: Inbound, channel: Channel): Promise<void> =
   }
 }
 
+/**
+ * A refuse takes a slot for good: only whoever held the agent up to this very handoff gets one, or any
+ * peer could use up the slots that the true holder's handoff needs.
+ *
+ * @throws IgorError PROTOCOL_VIOLATION
+ */
+const checkAsker = async (context: Context, peer: string, record: LineageRecord<Handoff>): Promise<void> => {
+  const limit = deadline(context.clock, HISTORY_MS, `peer ${peer}`, context.signal)
+  try {
+    const puller = await pullFrom(context, peer, false, limit.signal)
+    try {
+      const chain = await verifyGently(context, await puller.records(record.body.agent, { brief: true }))
+      if (!chain.head.id.equals(record.id) || offeredHere(context, chain) === undefined)
+        throw violation(peer, 'the history that it shows does not end in the handoff that it asks about')
+    } finally {
+      await puller.close().catch(() => {})
+    }
+  } finally {
+    limit.clear()
+  }
+}
+
 /** Asked about a handoff: the decision that was made, or a refusal now, or `unknown` for another incarnation. */
 const status = async (inbound: Inbound, serialOf: (agent: string) => Serial, channel: Channel, fields: Fields): Promise<void> => {
   const { context } = inbound
@@ -375,19 +393,24 @@ const status = async (inbound: Inbound, serialOf: (agent: string) => Serial, cha
     const inFile = ready.agent === null
     if (!verifySigned(LINEAGE_DOMAIN, record.signed, keyOfPeerId(channel.peer)))
       throw violation(channel.peer, 'the handoff that it asks about is not its own')
-    const decision = await serialOf(record.body.agent)(async () => {
-      const made = await decisionOn(context, record)
-      if (made !== undefined) return made
-      // A handoff in a file is decided when the file comes, or when its time is over.
-      if (inFile && nowMs(context.clock) <= ready.expiry) return undefined
-      return refuse(
-        context,
-        record,
-        await readRow(context, record.body.agent),
-        'interrupted',
-        'the move was interrupted before it was complete',
+    const { agent } = record.body
+    const serial = serialOf(agent)
+    let decision = await serial(() => decisionOn(context, record))
+    // A handoff in a file is decided when the file comes, or when its time is over.
+    if (decision === undefined && !(inFile && nowMs(context.clock) <= ready.expiry)) {
+      await checkAsker(context, channel.peer, record)
+      decision = await serial(
+        async () =>
+          (await decisionOn(context, record)) ??
+          refuse(
+            context,
+            record,
+            await readRow(context, agent),
+            'interrupted',
+            'the move was interrupted before it was complete',
+          ),
       )
-    })
+    }
     await say(channel, decision === undefined ? { type: 'undecided' } : { type: 'done', record: decision.bytes })
   } catch (error) {
     await sayError(channel, error)

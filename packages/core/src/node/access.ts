@@ -29,6 +29,11 @@ export const createAccess = ({ context, residents }: { context: Context; residen
     }
   }
   const isTarget = (agent: string, peer: string): boolean => residents.outgoing(agent)?.peer === peer
+  /** A handoff to it stands open: it needs the history to decide. */
+  const isOffered = (agent: string, peer: string): boolean => {
+    const authority = residents.ledger(agent)?.chain.authority
+    return authority?.status === 'offered' && authority.ready.to === peer
+  }
   const isPublic = (agent: string): boolean => residents.hosted(agent)?.manifest.public ?? false
 
   return {
@@ -37,7 +42,8 @@ export const createAccess = ({ context, residents }: { context: Context; residen
         const ledger = residents.ledger(agent)
         if (ledger === undefined) throw new IgorError('UNKNOWN_AGENT', `${agent} is not known here`)
         const hostedThem = ledger.chain.hosts.some((host) => host.peer === peer)
-        if (isTarget(agent, peer) || isPublic(agent) || hostedThem || isOwner(agent, peer, proof)) return ledger.records
+        if (isTarget(agent, peer) || isOffered(agent, peer) || isPublic(agent) || hostedThem || isOwner(agent, peer, proof))
+          return ledger.records
         return ledger.records.slice(0, 1)
       },
       block: async (agent, peer, cid) => {
