@@ -15,8 +15,7 @@ export function keysCommand(io: Io): Command {
     'keys export -o my.keys',
     'keys import my.keys',
   ])
-  // What follows `export` is for `export`: else this command would take --json for itself.
-  return command.enablePositionalOptions().addCommand(exportKeys(io)).addCommand(importKeys(io))
+  return command.addCommand(exportKeys(io)).addCommand(importKeys(io))
 }
 
 function exportKeys(io: Io): Command {
@@ -25,7 +24,9 @@ function exportKeys(io: Io): Command {
     'keys export | age -r age1… > my.keys.age',
   ])
     .option('-o, --output <file>', 'where to; only you can read it (default: standard output)')
-    .action(async (options: ExportOptions) => {
+    .action(async (_options: ExportOptions, command: Command) => {
+      // `keys` takes --json for itself, wherever it stands.
+      const options = command.optsWithGlobals<ExportOptions>()
       const { node, output } = contextOf(io, options)
       const keys = await node.call('exportKeys', {})
       if (options.output === undefined) {
@@ -46,7 +47,8 @@ function importKeys(io: Io): Command {
     'age -d my.keys.age | igor keys import -',
   ])
     .argument('<file>', 'what igor keys export wrote (- is standard input)')
-    .action(async (file: string, options: CommonOptions) => {
+    .action(async (file: string, _options: CommonOptions, command: Command) => {
+      const options = command.optsWithGlobals<CommonOptions>()
       const { node, output } = contextOf(io, options)
       const seeds = parseSeeds(await readInput(io, file, MAX_SMALL_FILE), file)
       const { keys } = await node.call('importKeys', { seeds })
