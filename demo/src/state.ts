@@ -80,7 +80,6 @@ export interface State {
   newer: boolean
   usage: StoreUsage | undefined
   introGone: boolean
-  ended: string | undefined
   /** An agent that has just been started: it is brought into view once it has a card. */
   reveal: string | undefined
 }
@@ -119,7 +118,6 @@ export const newState = (): State => ({
   newer: false,
   usage: undefined,
   introGone: false,
-  ended: undefined,
   reveal: undefined,
 })
 

@@ -7,6 +7,7 @@ import { moveAgent, moveWords, open } from '../actions.ts'
 import type { AgentStatus } from '../api.ts'
 import { type Archipelago, mayMove, mayOrder } from '../archipelago.ts'
 import { h, type Piece, setAttr, setText, show } from '../dom.ts'
+import { withNames } from '../names.ts'
 import { type App, agentOf } from '../state.ts'
 import { age, count, LINKS, STATES, tidy } from '../words.ts'
 import { stateChip } from './chip.ts'
@@ -68,6 +69,7 @@ export const agentCard = (app: App, id: string, map: () => Archipelago): Piece<A
     'not yours',
   )
   const moveLine = h('p', { class: 'move-line', id: 'move-line' })
+  const why = h('p', { class: 'why', id: 'why' })
   const way = journey(app)
   const problem = problemBox(() => {
     app.state.problems.delete(id)
@@ -100,6 +102,7 @@ export const agentCard = (app: App, id: string, map: () => Archipelago): Piece<A
       h('p', { class: 'agent-facts' }, old, foreign),
     ),
     mover,
+    why,
     bubble,
     way.el,
     moveLine,
@@ -128,6 +131,8 @@ export const agentCard = (app: App, id: string, map: () => Archipelago): Piece<A
       setAttr(opener, 'aria-label', `${status.name}, ${STATES[status.state].word}: show it`)
       setAttr(mover, 'aria-label', `Move ${status.name} to…`)
       mover.title = 'Move to…'
+      setText(why, run || status.state === 'active' ? '' : withNames(app.node, status.reason ?? ''))
+      show(why, why.textContent !== '')
       const last = live?.log.at(-1)
       const spoke = says.update(live?.view?.view)
       bubble.dataset.kind = live?.view?.view.kind === 'rgba' ? 'picture' : 'text'

@@ -49,8 +49,8 @@ export const intro = (app: App): { readonly el: HTMLElement; update(): void } =>
       const server = state.peers.some((peer) => peer.kind === 'server' && peer.link !== 'none')
       const serverIds = new Set(state.peers.filter((peer) => peer.kind === 'server').map((peer) => peer.id))
       const words = introWords({
-        here: mine.find((agent) => agent.here && agent.state !== 'moving'),
-        onServer: server ? mine.find((agent) => serverIds.has(agent.host)) : undefined,
+        here: mine.find((agent) => agent.here && agent.state === 'active'),
+        onServer: server ? mine.find((agent) => serverIds.has(agent.host) && agent.state === 'active') : undefined,
         elsewhere: mine.find((agent) =>
           state.peers.some((peer) => peer.id === agent.host && peer.kind === 'tab' && peer.link !== 'none'),
         ),

@@ -19,14 +19,6 @@ interface Notice {
 const noticesOf = (app: App): Notice[] => {
   const { state, node } = app
   const list: Notice[] = []
-  if (state.ended !== undefined) {
-    list.push({
-      id: 'ended',
-      title: 'This tab is no longer a node.',
-      text: state.ended,
-      button: { label: 'Reload', run: () => location.reload() },
-    })
-  }
   const others = state.peers.filter((peer) => peer.id !== node.id && peer.link !== 'none').length
   // What stays connected while a machine is offline is on the same machine or network, and works on.
   if (!state.online && others === 0) {
