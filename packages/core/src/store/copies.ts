@@ -6,6 +6,7 @@ import { VITAL_PREFIX } from './limits.ts'
 import { COPY_ROLES, fileName } from './names.ts'
 import { makeNewFile, makeSalt, type NewFile } from './new-file.ts'
 import { encodeRow, type Row, type RowChange } from './rows.ts'
+import { syncFile } from './sync.ts'
 
 /** A copy is written anew when it is longer than a floor and four times as long as what is in it. */
 const REWRITE_FACTOR = 4
@@ -97,7 +98,7 @@ export function makeCopies(
         if (copy === undefined) continue
         const bytes = encode(changes, note, copy.length, copy.salt)
         await files.append(copy.name, bytes)
-        await files.sync(copy.name)
+        await syncFile(files, copy.name)
         copies[i] = { ...copy, length: copy.length + bytes.length }
       }
       nextCounter += Math.max(1, changes.length)
@@ -108,7 +109,7 @@ export function makeCopies(
       for (const [i, copy] of before.copies.entries()) {
         if (copy === undefined) continue
         await files.truncate(copy.name, copy.length)
-        await files.sync(copy.name)
+        await syncFile(files, copy.name)
         copies[i] = copy
       }
       nextCounter = before.nextCounter

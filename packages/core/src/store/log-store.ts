@@ -4,23 +4,21 @@
  *
  * @module
  */
-import { ConflictError, IgorError, StoreClosedError, StoreDamagedError, StoreFullError } from '../errors.ts'
+import { ConflictError, IgorError, StoreClosedError, StoreFullError } from '../errors.ts'
 import type { Batch, Files, Store } from '../platform.ts'
-import { joinBytes, sameBytes } from './bytes.ts'
 import { makeCache } from './cache.ts'
 import { compact, footprint, isWorn } from './compact.ts'
 import { makeCopies } from './copies.ts'
-import { crc32 } from './crc.ts'
-import { type Encoded, encodeEntry, stampEntry } from './entry.ts'
+import { type Encoded, encodeEntry } from './entry.ts'
+import { appendEntries, vitalChanges } from './group.ts'
 import type { Place } from './key-index.ts'
 import { checkBatch, checkKey, checkPrefix, VITAL_PREFIX } from './limits.ts'
+import { makeReader } from './reader.ts'
 import { type Log, noteOf, recover } from './recover.ts'
-import type { RowChange } from './rows.ts'
+import { syncFile } from './sync.ts'
 
 /** Bytes of batches that are made durable together. */
 const MAX_GROUP = 16 * 1024 * 1024
-/** Entries up to this size are joined into one write. */
-const JOIN_BELOW = 64 * 1024
 /** The log is compacted when it is longer than this and over half of it is out of date. */
 const COMPACT_ABOVE = 8 * 1024 * 1024
 /** The same for the copies of the vital rows, which are read whole at opening. */
@@ -36,7 +34,6 @@ export interface LogStoreOptions {
 interface Waiting {
   readonly batch: Batch
   readonly entry: Encoded
-  readonly vital: readonly string[]
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -106,83 +103,21 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
     if (closing !== undefined) throw new StoreClosedError()
   }
 
-  const isSound = (place: Place) => place.bad !== true && (place.held !== undefined || place.offset >= suspectBelow)
-
-  const read = async (key: string): Promise<Uint8Array | undefined> => {
-    for (;;) {
-      const place = index.get(key)
-      if (place === undefined) {
-        if (key.startsWith(VITAL_PREFIX) ? found.vitalInDoubt : suspectBelow > 0) throw damagedError(key)
-        return undefined
-      }
-      if (place.held !== undefined) return place.held.slice()
-      const cached = cache.get(key)
-      if (cached !== undefined) return cached.slice()
-      const { name, salt } = log
-      const bytes = await files.read(name, place.offset, place.length).catch((error: unknown) => {
-        if (name === log.name) throw error
-        return undefined
-      })
-      // Compacted meanwhile: it stands elsewhere now.
-      if (name !== log.name) continue
-      if (bytes === undefined || bytes.length !== place.length || crc32(bytes, salt) !== place.crc) throw damagedError(key)
-      if (!isSound(place)) throw damagedError(key, bytes)
-      if (index.get(key) === place) cache.set(key, bytes)
-      return bytes.slice()
-    }
-  }
-
-  /** The keys of a batch's conditions that do not hold, after the batches of its group before it. */
-  const mismatches = async (batch: Batch, group: ReadonlyMap<string, Uint8Array | undefined>): Promise<string[]> => {
-    const keys = new Set<string>()
-    for (const [key, value] of batch.expect ?? []) {
-      const place = group.has(key) ? undefined : index.get(key)
-      // A length tells most values apart without reading them.
-      if (place !== undefined && isSound(place) && place.length !== value?.length) keys.add(key)
-      else if (!sameBytes(group.has(key) ? group.get(key) : await read(key), value)) keys.add(key)
-    }
-    return [...keys]
-  }
-
-  const writeEntries = async (group: readonly Waiting[]): Promise<number[]> => {
-    const offsets: number[] = []
-    let offset = log.length
-    let small: Uint8Array[] = []
-    const flush = async () => {
-      if (small.length > 0) await files.append(log.name, joinBytes(small))
-      small = []
-    }
-    for (const [i, { entry }] of group.entries()) {
-      const stamp = { offset, index: log.nextIndex + i, sequence: log.sequence + 1 + i, synced: log.synced }
-      stampEntry(entry, stamp, log.salt)
-      offsets.push(offset)
-      offset += entry.bytes.length
-      if (entry.bytes.length <= JOIN_BELOW) {
-        small.push(entry.bytes)
-        continue
-      }
-      await flush()
-      await files.append(log.name, entry.bytes)
-    }
-    await flush()
-    return offsets
-  }
+  const { read, mismatches } = makeReader({ files, index, cache, log: () => log, suspectBelow, vitalInDoubt: found.vitalInDoubt })
 
   /** Writes a group and makes it durable. @throws StoreFullError when nothing of it was kept */
   const writeGroup = async (group: readonly Waiting[]): Promise<void> => {
     const before = { ...log }
     let inCopies = false
     try {
-      const offsets = await writeEntries(group)
-      const last = group.at(-1)
-      const lastOffset = offsets.at(-1)
-      if (last === undefined || lastOffset === undefined) return
-      log.length = lastOffset + last.entry.bytes.length
-      log.nextIndex += group.length
-      log.sequence += group.length
-      const vital = group.flatMap(vitalChanges)
+      const offsets = await appendEntries(
+        files,
+        log,
+        group.map(({ entry }) => entry),
+      )
+      const vital = group.flatMap(({ entry }) => vitalChanges(entry))
       if (vital.length > 0 || group.some(({ batch }) => batch.durable !== false)) {
-        await files.sync(log.name)
+        await syncFile(files, log.name)
         log.synced = log.length
       }
       inCopies = true
@@ -375,7 +310,7 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
       const kept: Batch = { durable, expect: expect.map(([key, value]) => [key, value?.slice()] as const) }
       const entry = encodeEntry(remove, put, log.salt)
       await new Promise<void>((resolve, reject) => {
-        queue.push({ batch: kept, entry, vital: vitalKeys(entry), resolve, reject })
+        queue.push({ batch: kept, entry, resolve, reject })
         kick()
       })
     },
@@ -398,21 +333,4 @@ async function open(files: Files, { random, compactAbove = COMPACT_ABOVE }: LogS
       return closing
     },
   }
-}
-
-function vitalKeys({ items }: Encoded): string[] {
-  return [...new Set(items.flatMap(({ key }) => (key.startsWith(VITAL_PREFIX) ? [key] : [])))]
-}
-
-/** What a batch leaves of the vital keys that it names. */
-function vitalChanges({ entry, vital }: Waiting): RowChange[] {
-  return vital.map((key) => {
-    const value = entry.items.findLast((item) => item.key === key)?.value
-    return value === undefined ? { key } : { key, value: entry.bytes.subarray(value.at, value.at + value.length) }
-  })
-}
-
-function damagedError(key: string, older?: Uint8Array): StoreDamagedError {
-  const what = older === undefined ? 'is damaged or was lost' : 'may be out of date, as later data was lost'
-  return new StoreDamagedError(`the stored value of ${key} ${what}: the data folder was damaged`, { ...(older && { older }) })
 }

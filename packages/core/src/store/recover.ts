@@ -14,6 +14,7 @@ import { COPY_ROLES, fileName, parseNames, type StoreFile } from './names.ts'
 import { makeNewFile, makeSalt } from './new-file.ts'
 import { decodeCopy, mergeCopies, type RowCopy, type Rows } from './rows.ts'
 import { type Scan, scanLog, valueIntact } from './scan.ts'
+import { syncFile } from './sync.ts'
 import { type FileWindow, openWindow } from './window.ts'
 
 /** A copy of the vital rows above this size is not one: they are rewritten when far shorter. */
@@ -70,7 +71,7 @@ export async function recover(files: Files, random: (length: number) => Uint8Arr
 
   if (scan.end < window.size) {
     await files.truncate(log.name, scan.end)
-    await files.sync(log.name)
+    await syncFile(files, log.name)
   }
   const { index, vital } = indexOf(scan)
   const lost = scan.suspectBelow > 0
@@ -139,7 +140,7 @@ async function findLog(
       const scan = await scanLog(window, header.salt, noted)
       const sequence = Math.max(rows.sequence, scan.entries.at(-1)?.sequence ?? 0)
       const log = { generation, name, salt: header.salt, length: scan.end, nextIndex: scan.nextIndex, sequence, synced: scan.end }
-      await files.sync(name)
+      await syncFile(files, name)
       return { log, scan, window }
     }
     // Nothing of it can be told from other bytes. Kept for people to look at.
@@ -248,7 +249,7 @@ function makeScar(log: Log): Uint8Array {
 async function writeScar(files: Files, log: Log): Promise<void> {
   const bytes = makeScar(log)
   await files.append(log.name, bytes)
-  await files.sync(log.name)
+  await syncFile(files, log.name)
   log.length += bytes.length
   log.synced = log.length
   log.nextIndex++

@@ -28,8 +28,8 @@ export interface Disk {
   crash(options: CrashOptions): void
   /** Bytes that fit on it. */
   capacity: number
-  /** The n-th sync from now on fails. */
-  failSyncAt(n: number): void
+  /** The n-th sync from now on fails, with this error. */
+  failSyncAt(n: number, error?: Error): void
   /** Content as the next start would find it. */
   names(): string[]
   peek(name: string): Uint8Array
@@ -60,7 +60,7 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
   let operations = 0
   let syncs = 0
   let crashAt: { at: number; options: CrashOptions } | undefined
-  let failSyncAt = -1
+  let failSync: { at: number; error: Error } | undefined
   let epoch = 0
 
   const used = () => Array.from(names.values(), ({ live }) => live.length).reduce((sum, length) => sum + length, 0)
@@ -112,7 +112,7 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
       throw new CrashError()
     }
     const sync = (whole: () => void) => {
-      if (syncs++ === failSyncAt) throw new Error('the disk does not answer')
+      if (syncs++ === failSync?.at) throw failSync.error
       change(whole)
     }
     return {
@@ -210,8 +210,8 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
       crashAt = { at: operations + n, options }
     },
     crash,
-    failSyncAt(n) {
-      failSyncAt = syncs + n
+    failSyncAt(n, error = new Error('the disk does not answer')) {
+      failSync = { at: syncs + n, error }
     },
     names: () => [...names.keys()].sort(),
     peek: (name) => names.get(name)?.live.slice() ?? new Uint8Array(),
