@@ -1,22 +1,30 @@
-// A counter that carries weight, for measuring. Init text: `<MiB of memory to fill> <chunks of 4 KiB to change each tick>`.
+// A counter that carries weight, for measuring. Init text: `<size> <chunks> [<of>] [busy]`. Fills `size` MiB (`64K`: KiB) of memory,
+// changes so many chunks of 4 KiB each tick, one after the other or only `of` so many, and if busy asks for the next tick at once.
 import { initText, log } from "@igor/sdk-as/assembly";
 
 const CHUNK: i32 = 4096;
-const MAX_MIB: i32 = 60;
+const PAGE: i32 = 65536;
+const MAX_KIB: i32 = 60 << 10;
 
 let count: u64 = 0;
 let touch: i32 = 0;
 let next: i32 = 0;
+let window: i32 = 0;
 let start: usize = 0;
-let bytes: i32 = 0;
+let busy: i32 = 0;
 
 export function agent_init(): void {
   const words = initText().split(" ");
-  const mib = min(max(<i32>parseInt(words[0], 10), 1), MAX_MIB);
+  const number = <i32>parseInt(words[0], 10);
+  const kib = words[0].endsWith("K") ? number : number << 10;
+  const pages = min(max(kib, PAGE >> 10), MAX_KIB) / (PAGE >> 10);
+  const bytes = pages * PAGE;
   touch = words.length > 1 ? max(<i32>parseInt(words[1], 10), 0) : 1;
-  bytes = mib << 20;
+  window = bytes / CHUNK;
+  if (words.length > 2) window = min(max(<i32>parseInt(words[2], 10), 1), window);
+  busy = words.length > 3 && words[3] == "busy" ? 1 : 0;
   // Beside the runtime's heap, whose growth would double.
-  const before = memory.grow(bytes >> 16);
+  const before = memory.grow(pages);
   assert(before >= 0);
   start = <usize>before << 16;
   // xorshift64: no chunk is zero, none compresses.
@@ -28,16 +36,15 @@ export function agent_init(): void {
     bits ^= bits << 17;
     store<u64>(at, bits);
   }
-  log("carries " + mib.toString() + " MiB, changes " + touch.toString() + " chunks a tick");
+  log("carries " + (bytes >> 10).toString() + " KiB, changes " + touch.toString() + " chunks a tick");
 }
 
 export function agent_tick(): i32 {
   count++;
-  const chunks = bytes / CHUNK;
   for (let i = 0; i < touch; i++) {
     store<u64>(start + next * CHUNK, count);
-    next = (next + 1) % chunks;
+    next = (next + 1) % window;
   }
   log("tick " + count.toString());
-  return 0;
+  return busy;
 }

@@ -49,7 +49,7 @@ describe('counter', () => {
 describe('ballast', () => {
   it('carries what it is told and changes what it is told', async () => {
     const agent = await stage('ballast', '8 20')
-    expect(agent.born.logs[0]?.text).toBe('carries 8 MiB, changes 20 chunks a tick')
+    expect(agent.born.logs[0]?.text).toBe('carries 8192 KiB, changes 20 chunks a tick')
     expect(agent.born.delta.chunks.length).toBeGreaterThanOrEqual(2048)
     const { delta } = await agent.tick()
     // Some more for its own heap and stack.
