@@ -9,7 +9,7 @@ export interface Place {
   readonly bad?: true
 }
 
-/** The keys in memory, in drawers by what stands before the first slash, so that most lists look at few. */
+/** The keys in memory, in drawers by what stands up to the last slash, so that most lists look at few. */
 export interface KeyIndex {
   readonly size: number
   get(key: string): Place | undefined
@@ -44,9 +44,9 @@ export function makeKeyIndex(): KeyIndex {
     },
     list(prefix) {
       const keys: string[] = []
-      const one = prefix.includes('/') ? drawers.get(drawerOf(prefix)) : undefined
-      for (const drawer of prefix.includes('/') ? [one] : drawers.values()) {
-        for (const key of drawer?.keys() ?? []) if (key.startsWith(prefix)) keys.push(key)
+      for (const [name, drawer] of drawers) {
+        if (name.startsWith(prefix)) for (const key of drawer.keys()) keys.push(key)
+        else if (name === drawerOf(prefix)) for (const key of drawer.keys()) if (key.startsWith(prefix)) keys.push(key)
       }
       return keys.sort()
     },
@@ -57,6 +57,5 @@ export function makeKeyIndex(): KeyIndex {
 }
 
 function drawerOf(key: string): string {
-  const slash = key.indexOf('/')
-  return slash < 0 ? '' : key.slice(0, slash)
+  return key.slice(0, key.lastIndexOf('/') + 1)
 }
