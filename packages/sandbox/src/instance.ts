@@ -62,6 +62,13 @@ export interface Instance {
    * @throws {SandboxError} `BAD_IMAGE`, `HOST_MEMORY`
    */
   restore(image: StateImage): void
+  /**
+   * Changes what the image names and leaves the rest of the memory as it is: a chunk that became zero has to be
+   * named. The memory may be larger than before, never smaller; segments stay dropped. After an error drop the instance.
+   *
+   * @throws {SandboxError} `BAD_IMAGE`, `HOST_MEMORY`
+   */
+  patch(image: StateImage): void
 }
 
 /**
@@ -181,9 +188,8 @@ function badImage(message: string): SandboxError {
   return new SandboxError('BAD_IMAGE', `the image does not fit the module: ${message}`)
 }
 
-function restoreMemory(memory: WebAssembly.Memory, instrumented: Instrumented, fresh: boolean, image: StateImage): void {
+function sizeMemory(memory: WebAssembly.Memory, instrumented: Instrumented, memoryBytes: number): Uint8Array {
   const { initialBytes, maximumBytes } = instrumented.memory
-  const { memoryBytes } = image
   const now = memory.buffer.byteLength
   if (memoryBytes % PAGE_BYTES !== 0 || memoryBytes < initialBytes || memoryBytes > maximumBytes) {
     throw badImage(`a memory of ${memoryBytes} bytes; it has ${initialBytes} to ${maximumBytes}, in pages of ${PAGE_BYTES}`)
@@ -196,12 +202,12 @@ function restoreMemory(memory: WebAssembly.Memory, instrumented: Instrumented, f
       throw new SandboxError('HOST_MEMORY', `no memory for an instance of ${memoryBytes} bytes`, { cause })
     }
   }
-  const view = new Uint8Array(memory.buffer)
-  // A page that is not touched costs nothing: clear no more than what can differ from zero.
-  if (fresh) for (const [start, end] of instrumented.layout.preset) view.fill(0, start, end)
-  else view.fill(0)
-  const count = memoryBytes / CHUNK_BYTES
-  for (const [index, bytes] of image.chunks) {
+  return new Uint8Array(memory.buffer)
+}
+
+function writeChunks(view: Uint8Array, chunks: StateImage['chunks']): void {
+  const count = view.length / CHUNK_BYTES
+  for (const [index, bytes] of chunks) {
     if (!Number.isInteger(index) || index < 0 || index >= count) throw badImage(`chunk ${index} of ${count}`)
     if (bytes.length !== CHUNK_BYTES) throw badImage(`chunk ${index} has ${bytes.length} bytes instead of ${CHUNK_BYTES}`)
     view.set(bytes, index * CHUNK_BYTES)
@@ -270,7 +276,16 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
     },
     globals: () => accessors.map((entry) => entry.read()),
     restore: (image) => {
-      restoreMemory(memory, instrumented, fresh, image)
+      const bytes = sizeMemory(memory, instrumented, image.memoryBytes)
+      // A page that is not touched costs nothing: clear no more than what can differ from zero.
+      if (fresh) for (const [start, end] of layout.preset) bytes.fill(0, start, end)
+      else bytes.fill(0)
+      writeChunks(bytes, image.chunks)
+      restoreGlobals(accessors, image.globals)
+      fresh = false
+    },
+    patch: (image) => {
+      writeChunks(sizeMemory(memory, instrumented, image.memoryBytes), image.chunks)
       restoreGlobals(accessors, image.globals)
       fresh = false
     },

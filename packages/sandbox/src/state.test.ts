@@ -46,6 +46,42 @@ test('a restored instance goes on exactly as the first would', async () => {
   expect(keep(second)).toEqual(keep(first))
 })
 
+test('a patched instance is the one that the patches lead to', async () => {
+  const module = await compiled(wide())
+  const first = instantiate(module, imports)
+  first.start()
+  const second = instantiate(module, imports)
+  second.restore(keep(first))
+  let before = keep(first)
+  const steps = [
+    () => first.call('tick'),
+    () => first.call('fill', 40_000, 9, 30_000 - 5000),
+    () => first.call('grow', 1),
+    () => first.call('fill', 70_000, 9, 30_000),
+    () => first.call('fill', 70_000, 0, 30_000),
+    () => first.call('init', 300, 0, 7),
+    () => first.call('drop'),
+  ]
+  for (const step of steps) {
+    step()
+    const now = keep(first)
+    const old = new Map(before.chunks)
+    const left = new Map(now.chunks)
+    const cleared = [...old.keys()].filter((index) => !left.has(index))
+    const chunks = [
+      ...[...left].filter(([index, bytes]) => old.get(index)?.every((byte, at) => byte === bytes[at]) !== true),
+      ...cleared.map((index) => [index, new Uint8Array(CHUNK_BYTES)] as const),
+    ]
+    expect(chunks.length).toBeLessThan(16)
+    second.patch({ ...now, chunks })
+    expect(keep(second)).toEqual(now)
+    before = now
+  }
+  for (let i = 0; i < 5; i++) expect(second.call('tick')).toEqual(first.call('tick'))
+  const { globals } = keep(first)
+  expect(refusal(() => second.patch({ memoryBytes: 65536, chunks: [], globals })).code).toBe('BAD_IMAGE')
+})
+
 describe('globals', () => {
   /** Every type, with bits that a conversion to a JavaScript number would lose. */
   const VALUES: readonly (readonly [type: string, value: string, bits: string])[] = [

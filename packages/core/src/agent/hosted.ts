@@ -289,7 +289,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const runs =
         !host.paused && host.faulted === null && aside === undefined && (started >= due || host.inbox.length > 0 || more)
       const ran = runs ? await attempt(host) : undefined
-      lastTickEnd = clock.elapsed()
+      if (ran !== undefined) lastTickEnd = clock.elapsed() - ran.result.settleMs
       more = ran?.result.more === true && ran.result.trap === undefined
       if (ran !== undefined) host = hostAfter(host, ran.result, ran.time)
       if (ran !== undefined || settled.length > 0) {

@@ -62,17 +62,15 @@ export interface Agent {
   rest(): Live | undefined
 }
 
-/** `longest` is the time of the longest tick, ms; `failed` what stopped the tick after the completed ones. */
+/** `longest` is the time of the longest tick, ms, `ended` when the last one did; `failed` what stopped the tick after the completed ones. */
 interface Ran {
   readonly session: Session
   readonly ticks: number
   readonly more: boolean
   readonly longest: number
+  readonly ended: number
   readonly failed?: string
 }
-
-const sameBytes = (a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean =>
-  a.length === b.length && a.every((bytes, i) => bytes.length === b[i]?.length && bytes.every((byte, n) => byte === b[i]?.[n]))
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -151,6 +149,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       taken: done.session.taken(),
       logs: done.session.logs,
       longestMs: done.longest,
+      settleMs: tools.now() - done.ended,
       delta,
       ...(view === undefined ? {} : { view }),
     }
@@ -164,6 +163,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     taken: 0,
     logs: [],
     longestMs: 0,
+    settleMs: 0,
     delta: stillDelta(boundary),
   })
 
@@ -181,7 +181,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
         more = instance.call('agent_tick') !== 0
       } catch (error) {
         if (!(error instanceof Trap)) throw error
-        return { session, ticks: done, more: false, longest, failed: error.message }
+        return { session, ticks: done, more: false, longest, ended: before, failed: error.message }
       }
       session.end()
       done++
@@ -190,7 +190,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       before = after
       if (!more || after >= end || session.logBytes() >= MAX_JOB_LOG) break
     }
-    return { session, ticks: done, more, longest }
+    return { session, ticks: done, more, longest, ended: before }
   }
 
   const run = (job: Job, alive: () => void): JobResult => {
@@ -240,7 +240,8 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
         if (instance.has(name)) instance.call(name)
       }
       session.end()
-      const done = { session, ticks: 0, more: false, longest: tools.now() - from }
+      const ended = tools.now()
+      const done = { session, ticks: 0, more: false, longest: ended - from, ended }
       return result(done, settle(instance, session))
     } catch (error) {
       rest()
@@ -251,23 +252,18 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
   }
 
-  /** Touches what changed and no more, where the instance is there and only memory changed: a move waits for it. */
+  /** Touches what changed and no more: a move waits for it. */
   const patch = (image: ImagePatch): void => {
-    const { memory, globals } = boundary
-    const length = memory.length
     boundary = applyImage(boundary, image, spec.maxMemoryBytes)
-    if (live === undefined) wake()
-    else if (length === boundary.memory.length && sameBytes(globals, boundary.globals)) {
-      const now = live.instance.memory()
-      for (const [index] of image.chunks) {
-        const at = index * CHUNK_BYTES
-        now.set(boundary.memory.subarray(at, at + CHUNK_BYTES), at)
-      }
-    } else if (fits(live)) fill(live)
-    else {
-      rest()
+    const { memory, globals } = boundary
+    if (live === undefined) {
       wake()
+      return
     }
+    const chunks = image.chunks.map(
+      ([index]) => [index, memory.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)] as const,
+    )
+    live.instance.patch({ memoryBytes: memory.length, chunks, globals })
   }
 
   /** Restores at once: what does not fit is found before the agent counts as placed. */

@@ -105,6 +105,8 @@ export interface JobResult {
   readonly fault?: string
   /** Milliseconds that the longest tick took. */
   readonly longestMs: number
+  /** Milliseconds from the last tick's end until the result was ready. */
+  readonly settleMs: number
   readonly logs: readonly { readonly tick: number; readonly text: string }[]
   readonly view?: View & { readonly tick: number }
   /** What changed since the last result, at the boundary after the last completed tick. */

@@ -28,6 +28,7 @@ const absent = (place: Place): JobResult => ({
   taken: 0,
   logs: [],
   longestMs: 0,
+  settleMs: 0,
   delta: { memoryBytes: 0, chunks: [], globals: [] },
   fault: 'it was dropped before it ran',
 })
