@@ -10,6 +10,7 @@ import {
   type Chain,
   type Checkpoint,
   cborCid,
+  decodeRecord,
   encodeState,
   extendChain,
   type Handoff,
@@ -34,9 +35,9 @@ import {
   type Slot,
   takeBack,
 } from '../authority/row.ts'
-import { IgorError } from '../errors.ts'
+import { ConflictError, IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Expectation } from '../platform.ts'
+import type { Expectation, Store } from '../platform.ts'
 import type { Delta } from '../worker/protocol.ts'
 import { type BlockRefs, chunkDigests, createBlockRefs, digestAt, hexOf } from './blocks.ts'
 import { type Context, nowMs } from './context.ts'
@@ -54,6 +55,27 @@ export interface Current {
 const nameOf = (cid: CID): string => hexOf(cid.multihash.digest)
 
 export const slotOf = (record: LineageRecord): Slot => ({ epoch: record.body.epoch, seq: record.body.seq, id: record.id })
+
+/**
+ * What must go, so that the store holds one branch of an agent's history. Decisions on handoffs stay, as
+ * they are asked for again.
+ */
+export const otherBranch = async (
+  store: Store,
+  agent: string,
+  branch: readonly LineageRecord[],
+): Promise<{ readonly put: (readonly [string, Uint8Array])[]; readonly remove: string[] }> => {
+  const stays = new Set(branch.map(({ body }) => keys.record(agent, body.epoch, body.seq)))
+  const remove = (await store.list(keys.records(agent))).filter((key) => !stays.has(key))
+  const put: (readonly [string, Uint8Array])[] = []
+  for (const key of remove) {
+    const bytes = await store.get(key)
+    const body = bytes === undefined ? undefined : decodeRecord(bytes).body
+    if (bytes !== undefined && (body?.kind === 'accept' || body?.kind === 'refuse'))
+      put.push([keys.refusal(agent, body.epoch, body.seq), bytes])
+  }
+  return { put, remove }
+}
 
 export interface Ledger {
   readonly agent: string
@@ -223,6 +245,11 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     return { next, rows: { put, remove: refs.takeGarbage().map((name) => keys.block(agent, name)) }, undo }
   }
 
+  const isMine = async (): Promise<boolean> => {
+    const owner = await store.get(ownerKey)
+    return owner?.length === context.fence.length && owner.every((byte, i) => byte === context.fence[i])
+  }
+
   const dropBlocks = async (): Promise<string[]> => store.list(keys.blocks(agent))
 
   return {
@@ -307,13 +334,17 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       }
       const nextRow = depart(row)
       const { kept, gone } = prune([...records, ...added])
-      await store.commit({
+      const left = store.commit({
         put: [
           ...added.map((one) => [keys.record(agent, one.body.epoch, one.body.seq), one.bytes] as const),
           [keys.authority(agent), encodeRow(nextRow)],
         ],
         remove: [...(await dropBlocks()), ...gone.map((one) => keys.record(agent, one.body.epoch, one.body.seq))],
         expect: fence(),
+      })
+      await left.catch(async (error) => {
+        // Another node of this store took it: row, records and blocks are that node's now.
+        if (!(error instanceof ConflictError) || (await isMine())) throw error
       })
       chain = next
       row = nextRow
@@ -324,11 +355,14 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     supersede: async (theirs) => {
       if (row.state === 'retired') return
       const nextRow = depart(row)
-      const keyOf = (one: LineageRecord): string => keys.record(agent, one.body.epoch, one.body.seq)
-      const kept = new Set(theirs.records.map(keyOf))
+      const branch = await otherBranch(store, agent, theirs.records)
       await store.commit({
-        put: [...theirs.records.map((one) => [keyOf(one), one.bytes] as const), [keys.authority(agent), encodeRow(nextRow)]],
-        remove: [...(await dropBlocks()), ...records.map(keyOf).filter((key) => !kept.has(key))],
+        put: [
+          ...branch.put,
+          ...theirs.records.map((one) => [keys.record(agent, one.body.epoch, one.body.seq), one.bytes] as const),
+          [keys.authority(agent), encodeRow(nextRow)],
+        ],
+        remove: [...(await dropBlocks()), ...branch.remove],
         expect: fence(),
       })
       chain = theirs.chain

@@ -57,6 +57,8 @@ export const take = (row: Retired | RecoveryRequired | undefined, accept: Slot):
   state: 'active-owner',
   slot: above(row, accept),
 })
+/** An accept of the handoff that stands in the slot, by another node of the same store (tabs share one). */
+export const takeOver = (row: HandoffPending, accept: Slot): ActiveOwner => ({ state: 'active-owner', slot: above(row, accept) })
 export const extend = (row: ActiveOwner, record: Slot): ActiveOwner => ({ state: 'active-owner', slot: above(row, record) })
 export const handOff = (row: ActiveOwner, handoff: Slot): HandoffPending => ({
   state: 'handoff-pending',

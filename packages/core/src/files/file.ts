@@ -81,6 +81,8 @@ export interface Imported {
   readonly init: Uint8Array
   /** The last host by the file. */
   readonly from: string
+  /** Unix ms of the file's last record, by its signer's clock. */
+  readonly leftAt: number
 }
 
 export interface ImportPlan {
@@ -99,7 +101,10 @@ export const importFile = async (context: Context, bytes: Uint8Array, plan: Impo
   const { agent } = file.chain
   const rowBytes = await context.store.get(keys.authority(agent))
   const row = rowBytes === undefined ? undefined : decodeRow(rowBytes)
-  if (row !== undefined && row.state !== 'retired' && row.state !== 'recovery-required') {
+  // One that another node of this store packed up for this one is free to be taken.
+  const left =
+    row?.state === 'handoff-pending' && row.slot.id.equals(file.chain.head.id) && offeredHere(context, file.chain) !== undefined
+  if (row !== undefined && row.state !== 'retired' && row.state !== 'recovery-required' && !left) {
     throw new IgorError('AGENT_EXISTS', `${agent} is here already (${row.state}): nothing to import`)
   }
   const block = (cid: CID): Uint8Array => {
@@ -120,9 +125,14 @@ export const importFile = async (context: Context, bytes: Uint8Array, plan: Impo
     records,
     current: { block: state, cid, host },
     rows: rowsOf(agent, file),
-    row,
   })
-  return { ledger, manifest, init: init === null ? new Uint8Array() : block(init), from: hostBefore(file.chain) }
+  return {
+    ledger,
+    manifest,
+    init: init === null ? new Uint8Array() : block(init),
+    from: hostBefore(file.chain),
+    leftAt: file.chain.head.body.time,
+  }
 }
 
 const readFile = async (context: Context, bytes: Uint8Array): Promise<AgentFile> => {

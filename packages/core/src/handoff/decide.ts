@@ -17,12 +17,14 @@ import {
   readReady,
   signRecord,
 } from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
-import { type Current, type Ledger, openLedger, slotOf } from '../agent/ledger.ts'
-import { encodeRow, type Row, take } from '../authority/row.ts'
+import { type Current, type Ledger, openLedger, otherBranch, slotOf } from '../agent/ledger.ts'
+import { type ActiveOwner, decodeRow, encodeRow, type Row, take, takeOver } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
+import type { Expectation } from '../platform.ts'
 
 /** What an accept needs: everything but the accept itself. */
 export interface Arrival {
@@ -33,18 +35,44 @@ export interface Arrival {
   readonly current: Current
   /** Blocks not in the store yet. */
   readonly rows: readonly (readonly [key: string, bytes: Uint8Array])[]
-  /** The authority row that was read when the arrival began; it must not have changed since. */
-  readonly row: Row | undefined
 }
+
+/** What this store holds of an agent's authority, and which of its nodes may write. */
+interface Seat {
+  readonly row: Exclude<Row, ActiveOwner> | undefined
+  readonly expect: readonly Expectation[]
+}
+
+/**
+ * The seat that a decision on a handoff may take: empty, given up, or left by another node of the same
+ * store with this very handoff (tabs share a store).
+ *
+ * @throws IgorError AGENT_EXISTS
+ */
+const openSeat = async ({ store, fence }: Context, agent: string, handoff: CID): Promise<Seat> => {
+  const bytes = await store.get(keys.authority(agent))
+  const owner = await store.get(keys.owner(agent))
+  const row = bytes === undefined ? undefined : decodeRow(bytes)
+  const left = row?.state === 'handoff-pending' && row.slot.id.equals(handoff) && owner !== undefined && !sameBytes(owner, fence)
+  if (row?.state === 'active-owner' || (row?.state === 'handoff-pending' && !left))
+    throw new IgorError('AGENT_EXISTS', `${agent} is ${row.state} here already`)
+  return {
+    row,
+    expect: [
+      [keys.authority(agent), bytes],
+      [keys.owner(agent), owner],
+    ],
+  }
+}
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
 /** Writes the accept and everything it needs, in one commit. @throws ConflictError when the row changed meanwhile */
 export const accept = async (context: Context, arrival: Arrival): Promise<{ ledger: Ledger; record: LineageRecord<Accept> }> => {
-  const { chain, records, row } = arrival
+  const { chain, records } = arrival
   const { authority } = chain
   if (authority.status !== 'offered') throw new IgorError('NOT_AUTHORITATIVE', `${chain.agent} was not offered to anyone`)
-  if (row !== undefined && row.state !== 'retired' && row.state !== 'recovery-required') {
-    throw new IgorError('AGENT_EXISTS', `${chain.agent} is ${row.state} here already`)
-  }
+  const { row, expect } = await openSeat(context, chain.agent, chain.head.id)
   const body: Accept = {
     kind: 'accept',
     agent: chain.agent,
@@ -59,20 +87,20 @@ export const accept = async (context: Context, arrival: Arrival): Promise<{ ledg
   }
   const record = await signRecord(body, context.sign)
   const next = extendChain(chain, record, { trusted: true })
-  const nextRow = take(row, slotOf(record))
+  const slot = slotOf(record)
+  const nextRow = row?.state === 'handoff-pending' ? takeOver(row, slot) : take(row, slot)
   const all = [...records, record]
-  const ownerKey = keys.owner(chain.agent)
+  const branch = row === undefined ? { put: [], remove: [] } : await otherBranch(context.store, chain.agent, all)
   await context.store.commit({
     put: [
       ...arrival.rows,
+      ...branch.put,
       ...all.map((one) => [keys.record(chain.agent, one.body.epoch, one.body.seq), one.bytes] as const),
-      [ownerKey, context.fence],
+      [keys.owner(chain.agent), context.fence],
       [keys.authority(chain.agent), encodeRow(nextRow)],
     ],
-    expect: [
-      [keys.authority(chain.agent), row === undefined ? undefined : encodeRow(row)],
-      [keys.refusal(chain.agent, record.body.epoch, record.body.seq), undefined],
-    ],
+    remove: branch.remove,
+    expect: [...expect, [keys.refusal(chain.agent, record.body.epoch, record.body.seq), undefined]],
   })
   return { ledger: openLedger(context, { chain: next, row: nextRow, records: all, current: arrival.current }), record }
 }
@@ -87,14 +115,11 @@ export type RefusalCode = 'expired' | 'interrupted' | 'invalid' | 'room' | 'fail
 export const refuse = async (
   context: Context,
   handoff: LineageRecord<Handoff>,
-  row: Row | undefined,
   code: RefusalCode,
   reason: string,
 ): Promise<LineageRecord<Refuse>> => {
   const { body } = handoff
-  if (row !== undefined && row.state !== 'retired' && row.state !== 'recovery-required') {
-    throw new IgorError('AGENT_EXISTS', `${body.agent} is ${row.state} here`)
-  }
+  const { expect } = await openSeat(context, body.agent, handoff.id)
   const record = await signRecord<Refuse>(
     {
       kind: 'refuse',
@@ -112,7 +137,7 @@ export const refuse = async (
   await context.store.commit({
     put: [[keys.refusal(body.agent, record.body.epoch, record.body.seq), record.bytes]],
     expect: [
-      [keys.authority(body.agent), row === undefined ? undefined : encodeRow(row)],
+      ...expect,
       [keys.refusal(body.agent, record.body.epoch, record.body.seq), undefined],
       [keys.record(body.agent, record.body.epoch, record.body.seq), undefined],
     ],

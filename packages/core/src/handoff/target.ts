@@ -168,7 +168,6 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
       copied = true
       const manifest = await pullManifest(context, puller, first.chain)
       checkGuest(inbound.house(), manifest)
-      const row = await readRow(context, agent)
       const ready = await makeReady(
         {
           agent,
@@ -200,7 +199,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
         const record = decodeRecord(next.bytes('record', 24 * 1024))
         const at = placed
         const decision = await serial(() =>
-          decide(inbound, channel, { copy, record, row, ready: ready.bytes, placed: at, received, fields: next }),
+          decide(inbound, channel, { copy, record, ready: ready.bytes, placed: at, received, fields: next }),
         )
         decided = true
         copied = decision.body.kind !== 'accept'
@@ -252,7 +251,6 @@ const checkHead = (peer: string, agent: string, bytes: Uint8Array): void => {
 interface Decision {
   readonly copy: Copy
   readonly record: LineageRecord
-  readonly row: Row | undefined
   /** The ready that this node gave for it. */
   readonly ready: Uint8Array
   readonly placed: Placed
@@ -266,14 +264,14 @@ const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.leng
 /** Accepts, or refuses with a reason: once a handoff record is valid and names this node, it gets a decision. */
 const decide = async (inbound: Inbound, channel: Channel, given: Decision): Promise<LineageRecord> => {
   const { context, executor } = inbound
-  const { copy, record, row, received, fields, placed } = given
+  const { copy, record, received, fields, placed } = given
   const { peer } = channel
   if (!isHandoff(record) || !sameBytes(record.body.ready, given.ready))
     throw violation(peer, 'it commits something else than was offered')
   const chain = extendChain(copy.chain, record, { gap: true })
   const decided = await decisionOn(context, record)
   if (decided !== undefined) return decided
-  const no = (code: RefusalCode, reason: string) => refuse(context, record, row, code, reason)
+  const no = (code: RefusalCode, reason: string) => refuse(context, record, code, reason)
   if (chain.authority.status === 'offered' && nowMs(context.clock) > chain.authority.ready.expiry)
     return no('expired', 'it came after the ready had expired')
   let tail: { current: Current; rows: (readonly [string, Uint8Array])[] }
@@ -290,7 +288,6 @@ const decide = async (inbound: Inbound, channel: Channel, given: Decision): Prom
     records: [...copy.records, record],
     current: tail.current,
     rows: tail.rows,
-    row,
   })
   const since = received - fields.count('elapsedUs') / 1000
   inbound.arrived({ ledger, manifest: copy.manifest, init: copy.init, placed, from: peer, since })
@@ -402,13 +399,7 @@ const status = async (inbound: Inbound, serialOf: (agent: string) => Serial, cha
       decision = await serial(
         async () =>
           (await decisionOn(context, record)) ??
-          refuse(
-            context,
-            record,
-            await readRow(context, agent),
-            'interrupted',
-            'the move was interrupted before it was complete',
-          ),
+          refuse(context, record, 'interrupted', 'the move was interrupted before it was complete'),
       )
     }
     await say(channel, decision === undefined ? { type: 'undecided' } : { type: 'done', record: decision.bytes })

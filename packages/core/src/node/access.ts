@@ -34,7 +34,7 @@ export const createAccess = ({ context, residents }: { context: Context; residen
     const authority = residents.ledger(agent)?.chain.authority
     return authority?.status === 'offered' && authority.ready.to === peer
   }
-  const isPublic = (agent: string): boolean => residents.hosted(agent)?.manifest.public ?? false
+  const isPublic = (agent: string): boolean => residents.manifest(agent)?.public ?? false
 
   return {
     blocks: {

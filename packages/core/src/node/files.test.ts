@@ -91,6 +91,23 @@ describe('an agent as a file', () => {
     expect(atB.status.reason).toContain('another branch')
   })
 
+  it('goes on as a copy where a longer branch was halted, and is whole after a restart', async () => {
+    const a = await world.start(undefined, { residence: { read: () => 'here' } })
+    const agent = await spawnCounter(a)
+    await nextCount(agent, 2)
+    const copy = await agent.export()
+    await nextCount(agent, agent.status.tick + 40)
+    await a.stop()
+    const moved = await world.start(a.disk.copy(), { residence: { read: () => 'there' } })
+    const back = await moved.import(copy, { force: true })
+    const { tick } = await nextCount(back, back.status.tick + 1)
+    await moved.stop()
+    const again = await world.start(moved.disk.copy(), { residence: { read: () => 'there' } })
+    expect(again.agent(agent.id).status).toMatchObject({ here: true, state: 'active' })
+    expect(again.agent(agent.id).status.tick).toBeGreaterThanOrEqual(tick)
+    expect((await again.agent(agent.id).passport()).asserted).toHaveLength(1)
+  })
+
   it('that is damaged anywhere is refused, and nothing is changed', async () => {
     const a = await world.start()
     const b = await world.start()

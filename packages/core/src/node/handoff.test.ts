@@ -1,27 +1,8 @@
-import { decode } from '@ipld/dag-cbor'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Node } from '../api.ts'
-import type { Channel, Network } from '../platform.ts'
-import { createWorld, eventually, nextCount, spawnCounter, type World } from './fixtures/world.ts'
+import { createWorld, eventually, nextCount, spawnCounter, tapped, type World } from './fixtures/world.ts'
 
 type Running = Awaited<ReturnType<World['start']>>
-
-/** A network whose handoff messages can be seen, and stopped, as they leave. */
-const tapped =
-  (onsend: (type: string) => 'pass' | 'drop') =>
-  (network: Network): Network => ({
-    ...network,
-    open: async (target, protocol, options) => tap(await network.open(target, protocol, options), onsend),
-    handle: (protocol, handler, options) => network.handle(protocol, (channel) => handler(tap(channel, onsend)), options),
-  })
-
-const tap = (channel: Channel, onsend: (type: string) => 'pass' | 'drop'): Channel => ({
-  ...channel,
-  send: async (message, signal) => {
-    const { type } = decode<{ type: string }>(message)
-    if (onsend(type) === 'pass') await channel.send(message, signal)
-  },
-})
 
 const meet = (a: Node, b: Node): Promise<void> => eventually(a, () => a.peers().some((peer) => peer.id === b.id))
 

@@ -21,7 +21,7 @@ import { checkGuest, roomOf } from '../handoff/policy.ts'
 import { askUntilDecided, moveOut, type Outgoing } from '../handoff/source.ts'
 import { keys } from '../keys.ts'
 import { granted, type Manifest, parseManifest } from '../manifest.ts'
-import { nameOf } from '../names.ts'
+import { agentNameOf } from '../names.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
 import type { Owner } from './owner.ts'
 
@@ -35,6 +35,8 @@ export interface Residents {
   hosted(agent: string): Hosted | undefined
   ledger(agent: string): Ledger | undefined
   ledgers(): readonly Ledger[]
+  /** Of an agent that lives here or did since this node began. */
+  manifest(agent: string): Manifest | undefined
   lastMove(agent: string): Move | undefined
   progress(agent: string): { readonly phase: MovePhase } | undefined
   outgoing(agent: string): Outgoing | undefined
@@ -78,6 +80,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   const hosted = new Map<string, Hosted>()
   const ledgers = new Map<string, Ledger>()
   const outgoing = new Map<string, Outgoing>()
+  const manifests = new Map<string, Manifest>()
   const moves = new Map<string, Move>()
   const phases = new Map<string, MovePhase>()
   const emitters = new Map<string, Emitter<AgentEvent>>()
@@ -98,6 +101,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   ): void => {
     const { agent } = ledger
     ledgers.set(agent, ledger)
+    manifests.set(agent, manifest)
     hosted.set(
       agent,
       createHosted({
@@ -184,6 +188,10 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     }
     if (ledger.row.state === 'recovery-required') {
       context.report({ level: 'error', code: 'AGENT_HALTED', agent, message: `${agent} is halted: ${ledger.row.why}` })
+      // Who may watch it may see why.
+      await originOf(ledger)
+        .then(({ manifest }) => manifests.set(agent, manifest))
+        .catch(() => {})
     } else if (ledger.row.state === 'active-owner') {
       const { manifest, init } = await originOf(ledger)
       host(ledger, manifest, init)
@@ -250,6 +258,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     hosted: (agent) => hosted.get(agent),
     ledger: (agent) => ledgers.get(agent),
     ledgers: () => [...ledgers.values()],
+    manifest: (agent) => manifests.get(agent),
     lastMove: (agent) => moves.get(agent),
     progress: (agent) => {
       const phase = phases.get(agent)
@@ -286,7 +295,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         const ledger = await bear(context, {
           agent: born.agent,
           nonce: born.nonce,
-          name: given.name ?? nameOf(born.agent),
+          name: given.name ?? agentNameOf(born.agent),
           module: cid,
           moduleRows: rows,
           manifest: manifest.bytes,

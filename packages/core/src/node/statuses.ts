@@ -6,7 +6,7 @@
  */
 import type { Ledger } from '../agent/ledger.ts'
 import type { AgentState, AgentStatus } from '../api.ts'
-import { nameOf } from '../names.ts'
+import { agentNameOf } from '../names.ts'
 import type { SaidAgent } from '../protocols/presence.ts'
 import type { Owner } from './owner.ts'
 import type { Peers } from './peers.ts'
@@ -64,7 +64,7 @@ const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentSta
     here,
     resided: true,
     owned: owner.learn(body),
-    public: hosted?.manifest.public ?? false,
+    public: residents.manifest(agent)?.public ?? false,
     born: body.time,
     ...(lastMove === undefined ? {} : { lastMove }),
     capabilities: hosted === undefined ? [] : [...hosted.manifest.capabilities.keys()],
@@ -80,7 +80,7 @@ const ofSaid = ({ residents, owner }: Sources, peer: string, said: SaidAgent, kn
   const born = known?.born ?? owner.bornAt(agent)
   return {
     agent,
-    name: name || known?.name || nameOf(agent),
+    name: name || known?.name || agentNameOf(agent),
     state,
     tick,
     epoch,
