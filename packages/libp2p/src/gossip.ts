@@ -7,6 +7,9 @@
 import { IgorError } from '@igor/core'
 import { type GossipSub, gossipsub, type Message, type TopicValidatorFn, type TopicValidatorResult } from '@libp2p/gossipsub'
 
+import type { NetworkWarning } from './options.ts'
+import { reasonOf } from './signals.ts'
+
 /** Gossip reaches everyone who listens, so it stays small; libp2p drops what is over about 4 MB without a word. */
 export const MAX_GOSSIP = 64 * 1024
 /** One gossipsub frame: several messages and control. */
@@ -39,12 +42,19 @@ const reject = 'reject' as TopicValidatorResult
 const validate: TopicValidatorFn = (_peer, message) =>
   message.type === 'signed' && message.data.length <= MAX_GOSSIP ? accept : reject
 
-export function createGossip(pubsub: GossipSub): Gossip {
+export function createGossip(pubsub: GossipSub, warn: (warning: NetworkWarning) => void): Gossip {
   const handlers = new Map<string, Set<Handler>>()
 
   function onmessage({ detail }: CustomEvent<Message>): void {
     if (detail.type !== 'signed') return
-    for (const handler of handlers.get(detail.topic) ?? []) handler(detail.data, detail.from.toString())
+    for (const handler of handlers.get(detail.topic) ?? []) {
+      try {
+        handler(detail.data, detail.from.toString())
+      } catch (error) {
+        // What a stranger sent must not end the process, whatever the handler makes of it.
+        warn({ code: 'HANDLER_FAILED', message: `a message of ${detail.from} on ${detail.topic}: ${reasonOf(error)}` })
+      }
+    }
   }
 
   pubsub.addEventListener('message', onmessage)

@@ -52,7 +52,10 @@ export async function startNetwork(options: NetworkOptions): Promise<Running> {
     addresses: { listen: platform.listen, announce: [...(options.announce ?? [])] },
     transports: platform.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS })],
+    streamMuxers: [
+      // Early ones too: the first to finish a handshake may open many before the other has its connection.
+      yamux({ maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS, maxEarlyStreams: MAX_STREAMS }),
+    ],
     connectionManager: {
       maxConnections: platform.maxConnections,
       inboundConnectionThreshold: CONNECTIONS_PER_SECOND,
@@ -72,7 +75,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Running> {
   })
   const { host } = libp2p.services.host
   const links = createLinks(libp2p)
-  const gossip = createGossip(libp2p.services.pubsub)
+  const gossip = createGossip(libp2p.services.pubsub, warn)
   const tidy = keepTidy(libp2p, host, libp2p.services.pubsub.protocols)
   const upgrades =
     options.webrtc === false ? undefined : createUpgrades(libp2p, host.upgrader, links, platform.makePeerConnection)

@@ -49,6 +49,6 @@ export interface NetworkLimits {
 
 export interface NetworkWarning {
   /** Stable, e.g. `WEBRTC_MISSING`. */
-  readonly code: 'WEBRTC_MISSING' | 'RELAY_LOST' | 'RELAY_REFUSED' | 'BAD_ADDRESS'
+  readonly code: 'WEBRTC_MISSING' | 'RELAY_LOST' | 'RELAY_REFUSED' | 'HANDLER_FAILED'
   readonly message: string
 }

@@ -112,6 +112,17 @@ describe('relays', () => {
     expect(a.network.links()).toMatchObject([{ peer: b.network.id, kind: 'webrtc', direct: true }])
   })
 
+  it('are spared: the relayed connection goes once there is a direct one', async () => {
+    const { a, b } = await meet()
+    await hello(a.network, b.network)
+    await vi.waitFor(() => {
+      expect(a.libp2p.getConnections(b.libp2p.peerId)).toEqual(directTo(a, b))
+      expect(directTo(a, b)).toHaveLength(1)
+    }, SOON)
+    await hello(b.network, a.network)
+    await gossips(a.network, b.network)
+  })
+
   it('refuse nobody quietly: who gets no address is told', async () => {
     const relay = await start({ listen: { tcp: 0 }, limits: { maxReservations: 1 } })
     const bootstrap = relay.network.multiaddrs()

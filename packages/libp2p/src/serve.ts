@@ -1,4 +1,4 @@
-import type { Channel, HandleOptions } from '@igor/core'
+import { type Channel, type HandleOptions, IgorError } from '@igor/core'
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { createChannel } from './channel.ts'
 import { isDirect } from './links.ts'
@@ -10,12 +10,19 @@ const FINISH_MS = 10_000
 
 type Handler = (channel: Channel) => Promise<void>
 
+const served = new WeakMap<Libp2p, Set<string>>()
+
 /**
  * Serves a protocol with at most `maxPerPeer` channels per peer at a time, over all connections.
  *
  * @returns a function that stops serving; channels that are open go on
+ * @throws IgorError BAD_REQUEST when it is served already
  */
 export function serve(libp2p: Libp2p, protocol: string, handler: Handler, { maxPerPeer }: HandleOptions): () => void {
+  const protocols = served.get(libp2p) ?? new Set()
+  served.set(libp2p, protocols)
+  if (protocols.has(protocol)) throw new IgorError('BAD_REQUEST', `${protocol} is served already`)
+  protocols.add(protocol)
   const open = new Map<string, number>()
 
   async function run(stream: Stream, connection: Connection): Promise<void> {
@@ -40,10 +47,19 @@ export function serve(libp2p: Libp2p, protocol: string, handler: Handler, { maxP
     }
   }
 
-  void libp2p.handle(protocol, (stream, connection) => void run(stream, connection), {
-    maxInboundStreams: MAX_STREAMS,
-    maxOutboundStreams: MAX_STREAMS,
-    runOnLimitedConnection: true,
-  })
-  return () => void libp2p.unhandle(protocol)
+  // Both take effect at once; what they wait for is a note in the book of peers.
+  libp2p
+    .handle(protocol, (stream, connection) => void run(stream, connection), {
+      maxInboundStreams: MAX_STREAMS,
+      maxOutboundStreams: MAX_STREAMS,
+      runOnLimitedConnection: true,
+    })
+    .catch(() => {})
+  let serving = true
+  return () => {
+    if (!serving) return
+    serving = false
+    protocols.delete(protocol)
+    libp2p.unhandle(protocol).catch(() => {})
+  }
 }

@@ -1,8 +1,8 @@
 /**
- * Keeps one direct connection to each peer, and gossip on it.
+ * Keeps one connection to each peer, a direct one if there is any, and gossip on it.
  *
- * Two that dial each other at the same moment end up with two connections. libp2p keeps both; and
- * its gossipsub opens its stream once per peer, not again when the connection below it goes while
+ * Two that dial each other at the same moment end up with two connections, and two that met through
+ * a relay with a relayed one beside the direct one. libp2p keeps them all; and its gossipsub opens its stream once per peer, not again when the connection below it goes while
  * another stays.
  *
  * @module
@@ -25,17 +25,22 @@ export function keepTidy(libp2p: Libp2p, host: Host, gossipProtocols: readonly s
   const self = libp2p.peerId.toString()
   const timers = new Set<ReturnType<typeof setTimeout>>()
 
-  function direct(peer: PeerId): Connection[] {
+  function connections(peer: PeerId): Connection[] {
     return libp2p
       .getConnections(peer)
-      .filter((each) => isDirect(each) && each.status === 'open')
+      .filter(({ status }) => status === 'open')
       .sort(byPreference(self))
+  }
+
+  function direct(peer: PeerId): Connection[] {
+    return connections(peer).filter(isDirect)
   }
 
   function closeDuplicates(peer: PeerId): void {
     // One side decides, so that the two do not close one each.
     if (self > peer.toString()) return
-    const [, ...rest] = direct(peer)
+    const [best, ...rest] = connections(peer)
+    if (best === undefined || !isDirect(best)) return
     for (const connection of rest) {
       const busy = connection.streams.some(({ protocol }) => !HOUSEKEEPING.some((prefix) => protocol.startsWith(prefix)))
       if (!busy) connection.close().catch((error: Error) => connection.abort(error))
@@ -61,7 +66,7 @@ export function keepTidy(libp2p: Libp2p, host: Host, gossipProtocols: readonly s
   }
 
   function onopen({ detail }: CustomEvent<Connection>): void {
-    if (isDirect(detail) && direct(detail.remotePeer).length > 1) later(GRACE_MS, () => closeDuplicates(detail.remotePeer))
+    if (connections(detail.remotePeer).length > 1) later(GRACE_MS, () => closeDuplicates(detail.remotePeer))
   }
 
   function onclose({ detail }: CustomEvent<Connection>): void {
