@@ -34,7 +34,7 @@ export default defineConfig({
         test: {
           name: 'node',
           environment: 'node',
-          include: ['packages/*/src/**/*.test.ts'],
+          include: ['packages/*/src/**/*.test.ts', 'demo/src/**/*.test.ts'],
           exclude: ['**/*.browser.test.ts', 'packages/browser/**', '**/node_modules/**'],
           testTimeout: 30_000,
         },

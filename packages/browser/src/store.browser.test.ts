@@ -84,14 +84,14 @@ test('what is written is what was passed, though it changes at once after the ca
     expect: [['e', expected]],
     put: [
       ['v', view],
-      ['authority/v', view],
+      ['vital/v', view],
     ],
   })
   view.fill(7)
   await done
   expect(await store.get('v')).toEqual(bytes(0, 0))
   expect((await store.get('v'))?.buffer.byteLength).toBe(2)
-  expect(await store.get('authority/v')).toEqual(bytes(0, 0))
+  expect(await store.get('vital/v')).toEqual(bytes(0, 0))
   await store.close()
 })
 
@@ -102,24 +102,24 @@ test.each(['values', 'copies'] as const)(
     const store = await openIdbStore(name)
     await store.commit({
       put: [
-        ['authority/a', bytes(1, 2)],
-        ['authority/b', bytes(3)],
+        ['vital/a', bytes(1, 2)],
+        ['vital/b', bytes(3)],
       ],
     })
-    await overwrite(name, which, 'authority/a', flip)
-    await overwrite(name, which, 'authority/b', () => undefined)
-    expect(await store.get('authority/a')).toEqual(bytes(1, 2))
-    expect(await store.get('authority/b')).toEqual(bytes(3))
-    expect(await store.list('authority/')).toEqual(['authority/a', 'authority/b'])
-    await store.commit({ expect: [['authority/a', bytes(1, 2)]] })
+    await overwrite(name, which, 'vital/a', flip)
+    await overwrite(name, which, 'vital/b', () => undefined)
+    expect(await store.get('vital/a')).toEqual(bytes(1, 2))
+    expect(await store.get('vital/b')).toEqual(bytes(3))
+    expect(await store.list('vital/')).toEqual(['vital/a', 'vital/b'])
+    await store.commit({ expect: [['vital/a', bytes(1, 2)]] })
     await store.close()
     const again = await openIdbStore(name)
     expect(again.damaged).toBe(false)
     const other = which === 'values' ? 'copies' : 'values'
-    await overwrite(name, other, 'authority/a', flip)
-    await overwrite(name, other, 'authority/b', () => 'not bytes')
-    expect(await again.get('authority/a')).toEqual(bytes(1, 2))
-    expect(await again.get('authority/b')).toEqual(bytes(3))
+    await overwrite(name, other, 'vital/a', flip)
+    await overwrite(name, other, 'vital/b', () => 'not bytes')
+    expect(await again.get('vital/a')).toEqual(bytes(1, 2))
+    expect(await again.get('vital/b')).toEqual(bytes(3))
     await again.close()
   },
 )
@@ -127,10 +127,10 @@ test.each(['values', 'copies'] as const)(
 test('a vital value without an intact copy is damaged, to readers, to expectations and at opening', async () => {
   const name = fresh()
   const store = await openIdbStore(name)
-  await store.commit({ put: [['authority/a', bytes(1, 2)]] })
-  for (const copy of ['values', 'copies'] as const) await overwrite(name, copy, 'authority/a', flip)
-  await expect(store.get('authority/a')).rejects.toBeInstanceOf(StoreDamagedError)
-  await expect(store.commit({ expect: [['authority/a', undefined]], put: [['x', bytes()]] })).rejects.toBeInstanceOf(
+  await store.commit({ put: [['vital/a', bytes(1, 2)]] })
+  for (const copy of ['values', 'copies'] as const) await overwrite(name, copy, 'vital/a', flip)
+  await expect(store.get('vital/a')).rejects.toBeInstanceOf(StoreDamagedError)
+  await expect(store.commit({ expect: [['vital/a', undefined]], put: [['x', bytes()]] })).rejects.toBeInstanceOf(
     StoreDamagedError,
   )
   expect(await store.get('x')).toBeUndefined()
@@ -145,19 +145,19 @@ test('a vital value under the name of another is damaged', async () => {
   const store = await openIdbStore(name)
   await store.commit({
     put: [
-      ['authority/a', bytes(1)],
-      ['authority/b', bytes(2)],
+      ['vital/a', bytes(1)],
+      ['vital/b', bytes(2)],
     ],
   })
   let taken: Uint8Array = bytes()
   for (const copy of ['values', 'copies'] as const) {
-    await overwrite(name, copy, 'authority/a', (old) => {
+    await overwrite(name, copy, 'vital/a', (old) => {
       taken = old
       return old
     })
-    await overwrite(name, copy, 'authority/b', () => taken)
+    await overwrite(name, copy, 'vital/b', () => taken)
   }
-  await expect(store.get('authority/b')).rejects.toBeInstanceOf(StoreDamagedError)
+  await expect(store.get('vital/b')).rejects.toBeInstanceOf(StoreDamagedError)
   await store.close()
 })
 

@@ -2,7 +2,7 @@ export * from './api.ts'
 export * from './errors.ts'
 export type { Residence } from './identity.ts'
 export { type Manifest, parseManifest } from './manifest.ts'
-export { nameOf } from './names.ts'
+export { agentNameOf, nodeNameOf } from './names.ts'
 export { type CoreNodeOptions, createCoreNode } from './node/node.ts'
 export * from './platform.ts'
 export {

@@ -7,13 +7,13 @@
 const hex = (n: number): string => n.toString(16).padStart(14, '0')
 
 export const keys = {
-  /** Node key, incarnation and residence of one of the store's nodes. */
-  identity: (slot: string): string => `slot/${slot}/identity`,
-  /** Ring of owner seeds; new agents use the first. */
-  ownerSeeds: 'owner/seeds',
+  /** Vital: node key, incarnation and residence of one of the store's nodes. */
+  identity: (slot: string): string => `vital/node/${slot}`,
+  /** Vital: the ring of owner seeds; new agents use the first. */
+  ownerSeeds: 'vital/owner-seeds',
   /** Vital: the authority row. Never deleted: it holds the highest epoch and slot. */
-  authority: (agent: string): string => `authority/${agent}`,
-  authorities: 'authority/',
+  authority: (agent: string): string => `vital/authority/${agent}`,
+  authorities: 'vital/authority/',
   /** The fence: which slot of this store may write this agent. */
   owner: (agent: string): string => `agent/${agent}/owner`,
   /** A slot of the lineage: written once. */

@@ -49,7 +49,7 @@ export interface Batch {
 
 /**
  * Ordered key-value store. Keys are printable ASCII, at most 256 characters; values at most 4 MiB;
- * a batch at most 128 MiB. Keys under `authority/` are *vital*: kept twice, each copy with a
+ * a batch at most 128 MiB. Keys under `vital/` are *vital*: kept twice, each copy with a
  * checksum, the higher intact one wins; their values are at most 64 KiB.
  *
  * @see ConflictError, StoreFullError, StoreDamagedError, StoreClosedError

@@ -19,7 +19,7 @@ const SCRIPT = `
   const store = await openLogStore(await openFiles(process.argv[1]), nodeCrypto())
   let kept = 0
   for (;;) {
-    const error = await store.commit({ put: [['block/' + kept, new Uint8Array(30000).fill(kept)], ['authority/a', Uint8Array.of(kept)]] }).catch((error) => error)
+    const error = await store.commit({ put: [['block/' + kept, new Uint8Array(30000).fill(kept)], ['vital/a', Uint8Array.of(kept)]] }).catch((error) => error)
     if (error === undefined) { kept++; continue }
     await store.commit({ put: [['last', Uint8Array.of(1)]] })
     await store.close()
@@ -57,7 +57,7 @@ it.skipIf(process.platform === 'win32')('a file that may not grow refuses the ba
   const store = await openLogStore(await openFiles(folder), nodeCrypto())
   expect(store.damaged).toBe(false)
   expect(await store.list('block/')).toHaveLength(kept)
-  expect(await store.get('authority/a')).toEqual(Uint8Array.of(kept - 1))
+  expect(await store.get('vital/a')).toEqual(Uint8Array.of(kept - 1))
   expect(await store.get('last')).toEqual(Uint8Array.of(1))
   await store.close()
   await rm(folder, { recursive: true })

@@ -186,22 +186,23 @@ export const createHandle = (id: string, node: Handles): Agent => {
 
   async function* watch(signal: AbortSignal): AsyncGenerator<AgentEvent> {
     while (!signal.aborted) {
-      const { here, host } = node.status(id)
       try {
+        const { here, host } = node.status(id)
         if (here) yield* watchHere(signal)
         else {
           for await (const event of watchAt(context, host, id, await proofFor(), signal)) {
-            yield event.type === 'status'
-              ? {
-                  type: 'status',
-                  status: {
-                    ...event.status,
-                    here: false,
-                    owned: owner.owns(id) === true,
-                    resided: residents.ledger(id) !== undefined,
-                  },
-                }
-              : event
+            if (event.type !== 'status') {
+              yield event
+              continue
+            }
+            const resided = residents.ledger(id) !== undefined
+            const moved = event.status.host !== host
+            yield {
+              type: 'status',
+              status: { ...event.status, here: event.status.host === context.peer, owned: owner.owns(id) === true, resided },
+            }
+            // Its host knows where it went; from there the watch goes on.
+            if (moved) break
           }
         }
       } catch (error) {

@@ -7,7 +7,7 @@ import { openLogStore } from './log-store.ts'
 const options = { random: randomBytes }
 const bytes = (...values: number[]) => Uint8Array.from(values)
 /** Keys that are looked at, with one that was removed and one that never was. */
-const KEYS = ['authority/a', 'authority/b', 'authority/gone', 'block/1', 'block/2', 'gone', 'never', 'tail', 'x']
+const KEYS = ['vital/a', 'vital/b', 'vital/gone', 'block/1', 'block/2', 'gone', 'never', 'tail', 'x']
 
 /** A disk whose log notes that all of it is durable; what it holds. */
 async function makeNoted(): Promise<{ disk: Disk; content: Content }> {
@@ -22,16 +22,16 @@ async function makeNoted(): Promise<{ disk: Disk; content: Content }> {
   })
   await store.commit({
     put: [
-      ['authority/a', bytes(6)],
-      ['authority/gone', bytes(7)],
+      ['vital/a', bytes(6)],
+      ['vital/gone', bytes(7)],
       ['block/2', randomBytes(100)],
     ],
   })
-  await store.commit({ put: [['x', bytes(8, 8)]], remove: ['gone', 'authority/gone'], durable: false })
+  await store.commit({ put: [['x', bytes(8, 8)]], remove: ['gone', 'vital/gone'], durable: false })
   await store.commit({
     put: [
-      ['authority/b', bytes(9)],
-      ['authority/a', bytes(10, 11)],
+      ['vital/b', bytes(9)],
+      ['vital/a', bytes(10, 11)],
     ],
   })
   const content = await contentOf(store)
@@ -64,7 +64,7 @@ function expectNoLie({ read, damaged }: Look, content: Content, what: string): v
 /** The vital keys come through, whatever becomes of one file. */
 function expectVital({ read }: Look, content: Content, what: string): void {
   for (const [key, value] of read) {
-    if (key.startsWith('authority/') && (value === 'damaged' || !sameValue(value, content.get(key)))) {
+    if (key.startsWith('vital/') && (value === 'damaged' || !sameValue(value, content.get(key)))) {
       expect.fail(`${what}: ${key} reads ${value} instead of ${content.get(key)}`)
     }
   }
@@ -220,7 +220,7 @@ describe('a damaged store', () => {
       expect(await store.get('x')).toEqual(bytes(2))
       await expect(store.get('block/1')).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
       await expect(store.get('never')).rejects.toMatchObject({ code: 'STORE_DAMAGED' })
-      expect(await store.get('authority/never')).toBeUndefined()
+      expect(await store.get('vital/never')).toBeUndefined()
       await store.close()
       store = await openLogStore(disk.open(), options)
       expect(store.damaged).toBe(true)

@@ -27,7 +27,7 @@ describe('a full disk', () => {
         disk.capacity = Number.POSITIVE_INFINITY
         const last: Batch = {
           put: [
-            ['authority/last', randomBytes(10)],
+            ['vital/last', randomBytes(10)],
             ['last', randomBytes(10)],
           ],
         }
@@ -52,7 +52,7 @@ describe('a full disk', () => {
       const refused = await store
         .commit({
           put: [
-            ['authority/a', randomBytes(100)],
+            ['vital/a', randomBytes(100)],
             ['a', randomBytes(200)],
           ],
         })
@@ -104,10 +104,10 @@ describe('compaction', () => {
     const random = seeded(1)
     for (let i = 0; i < 400; i++) {
       const put = Array.from({ length: 5 }, () => [`block/${Math.floor(random() * 20)}`, randomBytes(100)] as const)
-      const vital = [['authority/a', randomBytes(100)]] as const
+      const vital = [['vital/a', randomBytes(100)]] as const
       const remove = [`block/${Math.floor(random() * 20)}`]
       // Some are read while the log is being replaced.
-      const [, value] = await Promise.all([store.commit({ remove, put: [...put, ...vital] }), store.get('authority/a')])
+      const [, value] = await Promise.all([store.commit({ remove, put: [...put, ...vital] }), store.get('vital/a')])
       if (i > 0) expect(value).toBeDefined()
       for (const key of remove) content.delete(key)
       for (const [key, value] of [...put, ...vital]) content.set(key, value)

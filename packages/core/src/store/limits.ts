@@ -15,7 +15,7 @@ export const MAX_BATCH = 128 * 1024 * 1024
 /** Most keys in one batch (put, remove and expect each): a full agent has 16,384 chunks. */
 export const MAX_BATCH_KEYS = 100_000
 /** Keys with this prefix are kept twice, apart from the rest (design section 6). */
-export const VITAL_PREFIX = 'authority/'
+export const VITAL_PREFIX = 'vital/'
 
 /** Largest value of a vital key: they are all held in memory. */
 export const MAX_VITAL = 64 * 1024

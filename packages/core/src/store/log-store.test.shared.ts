@@ -6,7 +6,7 @@ import type { Batch, Store } from '../platform.ts'
 export type Content = ReadonlyMap<string, Uint8Array>
 
 /** Few keys, so that they are often written again. */
-const KEYS = ['authority/a', 'authority/b', 'block/1', 'block/2', 'block/3', 'x']
+const KEYS = ['vital/a', 'vital/b', 'block/1', 'block/2', 'block/3', 'x']
 
 const keyOf = fc.constantFrom(...KEYS)
 const bytesOf = fc.uint8Array({ maxLength: 40 })

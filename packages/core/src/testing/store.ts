@@ -248,30 +248,28 @@ export function storeSuite(make: () => Promise<Fixture<Store>>): void {
     it('keeps vital keys like others', async () => {
       await store.commit({
         put: [
-          ['authority/x', utf8('1')],
+          ['vital/x', utf8('1')],
           ['other', utf8('1')],
         ],
       })
       await store.commit({
-        expect: [['authority/x', utf8('1')]],
+        expect: [['vital/x', utf8('1')]],
         put: [
-          ['authority/x', utf8('2')],
-          ['authority/y', utf8('1')],
+          ['vital/x', utf8('2')],
+          ['vital/y', utf8('1')],
         ],
       })
-      await expect(store.commit({ expect: [['authority/x', utf8('1')]], put: [['other', utf8('2')]] })).rejects.toThrow(
-        ConflictError,
-      )
+      await expect(store.commit({ expect: [['vital/x', utf8('1')]], put: [['other', utf8('2')]] })).rejects.toThrow(ConflictError)
       for (const round of ['fresh', 'reopened']) {
-        expect(await store.list('authority/'), round).toEqual(['authority/x', 'authority/y'])
-        expect(await store.get('authority/x'), round).toEqual(utf8('2'))
+        expect(await store.list('vital/'), round).toEqual(['vital/x', 'vital/y'])
+        expect(await store.get('vital/x'), round).toEqual(utf8('2'))
         expect(await store.get('other'), round).toEqual(utf8('1'))
         await reopen()
       }
-      await store.commit({ remove: ['authority/y'] })
+      await store.commit({ remove: ['vital/y'] })
       await reopen()
-      expect(await store.list('authority/')).toEqual(['authority/x'])
-      expect(await store.get('authority/y')).toBeUndefined()
+      expect(await store.list('vital/')).toEqual(['vital/x'])
+      expect(await store.get('vital/y')).toBeUndefined()
       expect(store.damaged).toBe(false)
     })
 
@@ -282,7 +280,7 @@ export function storeSuite(make: () => Promise<Fixture<Store>>): void {
         ...wrongKey.map((key) => [`a put of the key ${JSON.stringify(key.slice(0, 9))}`, { put: [[key, utf8('')]] }] as const),
         ...wrongKey.map((key) => [`a removal of the key ${JSON.stringify(key.slice(0, 9))}`, { remove: [key] }] as const),
         ['a value above 4 MiB', { put: [['k', new Uint8Array(MAX_VALUE + 1)]] }],
-        ['a vital value above 64 KiB', { put: [['authority/k', new Uint8Array(MAX_VITAL + 1)]] }],
+        ['a vital value above 64 KiB', { put: [['vital/k', new Uint8Array(MAX_VITAL + 1)]] }],
         ['a batch above 128 MiB', { put: Array.from({ length: 33 }, (_, i) => [`k/${i}`, fourMiB] as const) }],
         ['a batch of more than 100,000 keys', { remove: Array.from({ length: 100_001 }, () => 'k') }],
       ]
