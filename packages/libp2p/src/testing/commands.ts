@@ -14,7 +14,7 @@ export interface RunningRelay {
 const relays = new Map<number, ChildProcess>()
 
 async function startRelay(_context: unknown, options: RelayOptions): Promise<RunningRelay> {
-  const script = join(process.cwd(), 'packages/libp2p/src/testing/relay.ts')
+  const script = join(import.meta.dirname, 'relay.ts')
   const child = spawn(process.execPath, ['--conditions=source', script, JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
