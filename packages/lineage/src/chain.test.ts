@@ -448,3 +448,21 @@ describe('what a chain says', () => {
     expect(chain.authority).toMatchObject({ status: 'offered', by: alice.peer })
   })
 })
+
+describe('what is known', () => {
+  test('is taken as it is, and nothing else with it', async () => {
+    const { chain } = await start()
+    // Signed by somebody else: only who knows better lets it in.
+    const ready = await readyBytes({ ...bob, sign: carol.sign })
+    const order = await orderBytes(100, {}, stranger.sign)
+    const body = { ...(await handoffBody(chain, bob)), ready, orders: [order] }
+    const record = await signRecord(body, alice.sign)
+    expect(codeOf(() => extendChain(chain, record))).toBe('BAD_ORDER')
+    expect(codeOf(() => extendChain(chain, record, { known: [order] }))).toBe('BAD_READY')
+    expect(codeOf(() => extendChain(chain, record, { known: [ready] }))).toBe('BAD_ORDER')
+    expect(extendChain(chain, record, { known: [order, ready] }).authority.status).toBe('offered')
+    expect(codeOf(() => extendChain(chain, record, { known: [order, ready.slice(1)] }))).toBe('BAD_READY')
+    const forged = await signRecord(body, stranger.sign)
+    expect(codeOf(() => extendChain(chain, forged, { known: [order, ready] }))).toBe('BAD_SIGNATURE')
+  })
+})

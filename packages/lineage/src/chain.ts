@@ -10,9 +10,10 @@
  *
  * @module
  */
+import { equalBytes } from './bytes.ts'
 import { LineageError } from './errors.ts'
 import { keyOfDid, keyOfPeerId } from './identity.ts'
-import { answerRules, checkOrders, type Fail, holder, isReleased, progressRules, readEmbedded } from './rules.ts'
+import { answerRules, checkOrders, type Fail, holder, isReleased, progressRules, readEmbedded, type Verify } from './rules.ts'
 import { LINEAGE_DOMAIN, verifySigned } from './signing.ts'
 import type { Authority, Body, BodyKind, Chain, Genesis, LineageRecord } from './types.ts'
 
@@ -27,6 +28,11 @@ export interface ExtendOptions {
    * and orders that it has read with `readReady` and `readOrder`.
    */
   readonly trusted?: boolean
+  /**
+   * Embedded readies and orders whose signatures this process has checked (`readReady`, `readOrder`) or made:
+   * they are not checked again where the record embeds exactly these bytes.
+   */
+  readonly known?: readonly Uint8Array[]
 }
 
 const ANCHORS: ReadonlySet<BodyKind> = new Set(['genesis', 'handoff', 'accept', 'refuse', 'recover', 'retire'])
@@ -100,7 +106,9 @@ export function extendChain(chain: Chain, record: LineageRecord, options: Extend
   if (body.epoch === chain.epoch && signer === signerOfHead(chain) && body.time < chain.head.body.time) {
     throw fail('BAD_TIME', 'its time lies before that of the record before it, by the same signer')
   }
-  const next = apply(chain, record, options.trusted !== true)
+  const { known = [] } = options
+  const verify: Verify = (bytes) => options.trusted !== true && !known.some((one) => equalBytes(one, bytes))
+  const next = apply(chain, record, verify)
   if (options.trusted !== true && !verifySigned(LINEAGE_DOMAIN, record.signed, keyOf(signer))) {
     throw fail('BAD_SIGNATURE', `it must be signed by ${signer}`)
   }
@@ -202,7 +210,7 @@ function checkEpoch(chain: Chain, body: Body, fail: Fail): void {
 }
 
 /** What the record says, held against the chain; the chain after it. */
-function apply(chain: Chain, record: LineageRecord, verify: boolean): Chain {
+function apply(chain: Chain, record: LineageRecord, verify: Verify): Chain {
   const fail = failure(record)
   const { body } = record
   const moved = isAnchor(record) ? record : chain.anchor

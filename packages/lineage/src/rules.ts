@@ -64,11 +64,14 @@ export function answerRules(
   if (body.budget !== chain.budget) throw fail('BAD_BUDGET', `its budget must be ${chain.budget}, not ${body.budget}`)
 }
 
+/** Says whether the signature of embedded bytes is still to be checked. */
+export type Verify = (bytes: Uint8Array) => boolean
+
 /** @returns n of the last order */
-export function checkOrders(chain: Chain, orders: readonly Uint8Array[], verify: boolean, fail: Fail): number {
+export function checkOrders(chain: Chain, orders: readonly Uint8Array[], verify: Verify, fail: Fail): number {
   let last = chain.lastOrder
   for (const bytes of orders) {
-    const { order } = embedded(() => (verify ? readOrder(bytes) : decodeOrder(bytes)), 'BAD_ORDER', fail)
+    const { order } = embedded(() => (verify(bytes) ? readOrder(bytes) : decodeOrder(bytes)), 'BAD_ORDER', fail)
     if (order.agent !== chain.agent) throw fail('BAD_ORDER', `its order ${order.n} is for ${order.agent}`)
     if (order.n <= last) throw fail('BAD_ORDER', `its order ${order.n} does not come after order ${last}`)
     last = order.n
@@ -76,8 +79,8 @@ export function checkOrders(chain: Chain, orders: readonly Uint8Array[], verify:
   return last
 }
 
-export function readEmbedded(chain: Chain, bytes: Uint8Array, verify: boolean, fail: Fail): Ready {
-  const { ready } = embedded(() => (verify ? readReady(bytes) : decodeReady(bytes)), 'BAD_READY', fail)
+export function readEmbedded(chain: Chain, bytes: Uint8Array, verify: Verify, fail: Fail): Ready {
+  const { ready } = embedded(() => (verify(bytes) ? readReady(bytes) : decodeReady(bytes)), 'BAD_READY', fail)
   if (ready.agent !== null && ready.agent !== chain.agent) throw fail('BAD_READY', `its ready is for ${ready.agent}`)
   return ready
 }

@@ -66,6 +66,9 @@ describe('the index of a memory', () => {
         const to = { memory: buildMemory(3 * PAGE, b) }
         const changes = changedChunks(from, to)
         expect(applyDigests(from.memory, 3 * PAGE, changes)).toEqual(to.memory)
+        const [old, now] = [new Map(chunkEntries(from)), new Map(chunkEntries(to))]
+        const differ = Array.from({ length: 3 * 16 }, (_, i) => i).filter((i) => String(old.get(i)) !== String(now.get(i)))
+        expect(changes.map(([index]) => index)).toEqual(differ)
         expect(changedChunks(to, to)).toEqual([])
       }),
     )

@@ -76,9 +76,21 @@ function isZero(digests: Uint8Array, at: number): boolean {
 
 /** @throws LineageError BAD_FIELD */
 export function encodeState(state: StateBlock): Block {
-  const encoded = encodeAs(readState as Read<StateBlock>, state, 'state', MAX_BLOCK_BYTES)
+  const encoded = encodeStateBytes(state)
   return { cid: cborCid(encoded), bytes: encoded }
 }
+
+/**
+ * For whoever hashes faster than JavaScript can: a full memory's index has half a megabyte.
+ *
+ * @throws LineageError BAD_FIELD
+ */
+export function encodeStateBytes(state: StateBlock): Uint8Array {
+  return encodeAs(readState as Read<StateBlock>, state, 'state', MAX_BLOCK_BYTES)
+}
+
+/** The CID of a state, from the SHA-256 of its bytes. */
+export const stateCid = (digest: Uint8Array) => cidOfDigest(DAG_CBOR, digest)
 
 /** @throws LineageError TOO_LARGE | BAD_ENCODING | BAD_FIELD */
 export function decodeState(encoded: Uint8Array): StateBlock {
@@ -151,15 +163,55 @@ export function* chunkEntries(state: Pick<StateBlock, 'memory'>): Generator<read
  * @returns chunks of `to` that `from` does not have at that index, and null for those that became zero
  */
 export function changedChunks(from: Pick<StateBlock, 'memory'>, to: Pick<StateBlock, 'memory'>): ChunkChange[] {
-  const old = new Map(chunkEntries(from))
   const changes: ChunkChange[] = []
-  for (const [index, digest] of chunkEntries(to)) {
-    const before = old.get(index)
-    old.delete(index)
-    if (before === undefined || !equalBytes(before, digest)) changes.push([index, digest])
+  const end = to.memory.bytes / CHUNK_BYTES
+  const before = walk(from.memory)
+  const after = walk(to.memory)
+  // A step is a stretch in which neither memory's run begins or ends.
+  for (let at = 0; at < end; ) {
+    const old = before(at)
+    const now = after(at)
+    const stop = Math.min(old.stop, now.stop, end)
+    for (let index = at; index < stop; index++) {
+      if (now.digests === undefined) {
+        if (old.digests !== undefined) changes.push([index, null])
+        continue
+      }
+      const place = (index - now.first) * DIGEST_BYTES
+      const same = old.digests !== undefined && sameDigest(old.digests, (index - old.first) * DIGEST_BYTES, now.digests, place)
+      if (!same) changes.push([index, now.digests.subarray(place, place + DIGEST_BYTES)])
+    }
+    at = stop
   }
-  for (const index of old.keys()) if (index * CHUNK_BYTES < to.memory.bytes) changes.push([index, null])
   return changes
+}
+
+/** Chunks that are listed, or zero, up to `stop`. */
+interface Stretch {
+  readonly first: number
+  readonly stop: number
+  readonly digests?: Uint8Array
+}
+
+/** Finds the stretch of a chunk; asked for ascending chunks. */
+function walk({ runs }: MemoryIndex): (index: number) => Stretch {
+  let next = 0
+  return (index) => {
+    for (;;) {
+      const run = runs[next]
+      if (run === undefined) return { first: index, stop: MAX_CHUNKS }
+      const [first, digests] = run
+      const stop = first + digests.length / DIGEST_BYTES
+      if (index < first) return { first: index, stop: first }
+      if (index < stop) return { first, stop, digests }
+      next++
+    }
+  }
+}
+
+function sameDigest(a: Uint8Array, atA: number, b: Uint8Array, atB: number): boolean {
+  for (let i = 0; i < DIGEST_BYTES; i++) if (a[atA + i] !== b[atB + i]) return false
+  return true
 }
 
 /** The CID of a chunk, from its digest. */
