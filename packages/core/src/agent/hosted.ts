@@ -5,7 +5,7 @@
  * @module
  */
 
-import { chunkEntries } from '@igor/lineage'
+import { chunkEntries, MAX_ORDERS } from '@igor/lineage'
 import type { AgentEvent, View } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
@@ -25,6 +25,8 @@ const MAX_FAILURES = 5
 const MAX_HANGS = 3
 /** Longest wait between attempts after failures. */
 const MAX_BACKOFF_MS = 60_000
+/** The same when it was this node that failed, as a full disk does: the agent goes on as soon as it can. */
+const MAX_FAULT_WAIT_MS = 5000
 /** Ticks that one batch may run when the agent asks for more at once … */
 const BATCH_TICKS = 64
 /** … and for how long: what was done is committed at least this often. */
@@ -47,7 +49,7 @@ export interface LogLine {
 export interface Hosted {
   readonly ledger: Ledger
   readonly manifest: Manifest
-  /** A fault of this node's own: it does not run here for now, and why. Nothing of it is in the lineage. */
+  /** A fault of this node's own: it does not run here for now, and why; it may end by itself. Nothing of it is in the lineage. */
   readonly aside: string | undefined
   readonly logs: readonly LogLine[]
   readonly view: (View & { readonly tick: number }) | undefined
@@ -119,7 +121,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
   let hangs = 0
   let faults = 0
   let alone = false
-  let root: Uint8Array | undefined
+  let trouble: string | undefined
+  let root: { readonly epoch: number; readonly seed: Uint8Array } | undefined
   let onfirst = options.onfirst
   let lastTickEnd = clock.elapsed()
   let due = clock.elapsed()
@@ -156,7 +159,9 @@ export const createHosted = (options: HostedOptions): Hosted => {
   /** One attempt. `lost` leaves no trace in the lineage: it is this node's fault. */
   const attempt = async (host: HostPart): Promise<{ result: JobResult; time: bigint } | undefined> => {
     const at = await ensurePlaced()
-    root ??= await seedRoot(context.crypto, ledger.records)
+    const { epoch } = ledger.chain
+    // Taken back after a refusal, it goes on in a new epoch.
+    if (root?.epoch !== epoch) root = { epoch, seed: await seedRoot(context.crypto, ledger.records) }
     const now = clock.now()
     const time = now > host.time ? now : host.time
     onfirst?.()
@@ -164,7 +169,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     const outcome = await executor.run(at, {
       tick: host.tick + 1,
       time,
-      root,
+      root: root.seed,
       messages: host.inbox,
       maxTicks: BATCH_TICKS,
       maxMs: BATCH_MS,
@@ -217,8 +222,12 @@ export const createHosted = (options: HostedOptions): Hosted => {
   }
 
   const scheduleNext = (started: number, host: HostPart): void => {
-    const failed = Math.max(host.failures, hangs, faults)
-    const wait = failed === 0 ? manifest.tickIntervalMs : Math.min(MAX_BACKOFF_MS, manifest.tickIntervalMs * 2 ** failed)
+    const failed = Math.max(host.failures, hangs)
+    const own = faults === 0 ? 0 : Math.min(MAX_FAULT_WAIT_MS, manifest.tickIntervalMs * 2 ** faults)
+    const wait = Math.max(
+      own,
+      failed === 0 ? manifest.tickIntervalMs : Math.min(MAX_BACKOFF_MS, manifest.tickIntervalMs * 2 ** failed),
+    )
     due = more ? started : started + wait
   }
 
@@ -243,9 +252,14 @@ export const createHosted = (options: HostedOptions): Hosted => {
     let next = host
     let retire: Waiting<PendingOrder> | undefined
     const applied: Waiting<PendingOrder>[] = []
-    for (const waiting of orders.splice(0).sort((a, b) => a.value.n - b.value.n)) {
+    const all = orders.splice(0).sort((a, b) => a.value.n - b.value.n)
+    for (const [i, waiting] of all.entries()) {
       const { kind, n } = waiting.value
-      if (n <= Math.max(next.lastOrder, ledger.chain.lastOrder)) {
+      if (applied.length === MAX_ORDERS - 1 || retire !== undefined) {
+        orders.push(...all.slice(i))
+        break
+      }
+      if (n <= Math.max(next.lastOrder, ledger.lastOrder)) {
         waiting.reject(new IgorError('BAD_ORDER', `order ${n} is not newer than the last one applied to ${ledger.agent}`))
         continue
       }
@@ -280,8 +294,14 @@ export const createHosted = (options: HostedOptions): Hosted => {
     let host = ordered.host
     try {
       if (ordered.retire !== undefined) {
-        await ledger.retire('ordered by its owner', [ordered.retire.value.bytes])
-        for (const waiting of [...settled, ordered.retire]) waiting.resolve()
+        const given = [...ordered.applied, ordered.retire]
+        await ledger.retire(
+          'ordered by its owner',
+          given.map(({ value }) => value.bytes),
+        )
+        for (const waiting of given) waiting.resolve()
+        // What it was sent with its end will never be read.
+        for (const waiting of inbox.admitted) waiting.reject(new IgorError('NOT_AUTHORITATIVE', `${ledger.agent} was retired`))
         unplace()
         onchange()
         return
@@ -303,7 +323,10 @@ export const createHosted = (options: HostedOptions): Hosted => {
         if (settled.length > 0 || host.faulted !== null) onchange()
         else onticked()
       } else if (aside !== undefined) onchange()
-      faults = 0
+      if (ran !== undefined || settled.length > 0) {
+        faults = 0
+        trouble = undefined
+      }
       if (runs) scheduleNext(started, host)
     } catch (error) {
       // What the worker holds is ahead of what is committed: go on from the last commit.
@@ -318,7 +341,10 @@ export const createHosted = (options: HostedOptions): Hosted => {
   const onfault = async (error: unknown): Promise<void> => {
     const message = error instanceof Error ? error.message : String(error)
     context.report({ level: 'error', code: error instanceof IgorError ? error.code : 'HOST_FAULT', agent: ledger.agent, message })
-    aside = faults >= MAX_FAILURES ? `this node cannot run it: ${message}` : aside
+    const full = error instanceof IgorError && error.code === 'STORE_FULL'
+    trouble = full
+      ? `this node has no room to write: ${message}. It goes on as soon as there is room`
+      : `this node cannot run it now and keeps trying: ${message}`
     if (error instanceof IgorError && error.code === 'STORE_CONFLICT') {
       aside = 'another tab of this browser took it over'
       ended.abort()
@@ -360,7 +386,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     ledger,
     manifest,
     get aside() {
-      return aside
+      return aside ?? trouble
     },
     logs,
     get view() {

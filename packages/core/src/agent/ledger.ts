@@ -54,6 +54,10 @@ export interface Current {
 
 const nameOf = (cid: CID): string => hexOf(cid.multihash.digest)
 
+/** Whether a record applied this very order. */
+export const appliesOrder = ({ body }: LineageRecord, order: Uint8Array): boolean =>
+  'orders' in body && body.orders.some((one) => one.length === order.length && one.every((byte, i) => byte === order[i]))
+
 export const slotOf = (record: LineageRecord): Slot => ({ epoch: record.body.epoch, seq: record.body.seq, id: record.id })
 
 /**
@@ -81,6 +85,8 @@ export interface Ledger {
   readonly agent: string
   readonly chain: Chain
   readonly row: Row
+  /** n of the last order applied. */
+  readonly lastOrder: number
   /** Undefined where the agent does not live. */
   readonly current: Current | undefined
   /** Anchors and the last checkpoints, oldest first. */
@@ -259,6 +265,9 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     },
     get row() {
       return row
+    },
+    get lastOrder() {
+      return Math.max(chain.lastOrder, current?.host.lastOrder ?? 0)
     },
     get current() {
       return current

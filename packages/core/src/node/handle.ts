@@ -74,15 +74,26 @@ export const createHandle = (id: string, node: Handles): Agent => {
 
   const order = async (wish: Pick<Order, 'kind'> & { to?: string }, signal?: AbortSignal): Promise<Move | undefined> => {
     const sign = owner.signer(id)
-    const n = nowMs(clock)
-    const signed = await makeOrder({ agent: id, n, ...wish } as Order, sign)
     // A move is not repeated blindly: it may have happened.
     const patience = wish.kind === 'move' ? 0 : FIND_MS
-    return atHost(
-      (host) => (host === undefined ? node.apply(signed) : sendOrder(context, host, signed, signal)),
-      signal,
-      patience,
-    )
+    const give = async (n: number): Promise<Move | undefined> => {
+      const signed = await makeOrder({ agent: id, n, ...wish } as Order, sign)
+      return atHost(
+        (host) => (host === undefined ? node.apply(signed) : sendOrder(context, host, signed, signal)),
+        signal,
+        patience,
+      )
+    }
+    const n = owner.nextOrder(id, nowMs(clock))
+    try {
+      return await give(n)
+    } catch (error) {
+      if (!(error instanceof IgorError) || error.code !== 'BAD_ORDER') throw error
+      // The owner ordered from elsewhere, by a clock that is ahead of this one.
+      const { lastOrder } = await verifyGently(context, await history(signal))
+      if (lastOrder < n) throw error
+      return give(owner.nextOrder(id, lastOrder + 1))
+    }
   }
 
   const proofFor = async (): Promise<Uint8Array | undefined> =>
@@ -120,7 +131,8 @@ export const createHandle = (id: string, node: Handles): Agent => {
       throw new IgorError('BAD_FILE', 'that is not a ready of a node: make one there with igor id --ready', { cause: error })
     }
     if (target === context.peer) throw new IgorError('BAD_REQUEST', `${id} lives at that node already`)
-    const signed = await makeOrder({ agent: id, n: nowMs(clock), kind: 'move', to: target }, sign)
+    const n = owner.nextOrder(id, Math.max(nowMs(clock), (residents.ledger(id)?.lastOrder ?? 0) + 1))
+    const signed = await makeOrder({ agent: id, n, kind: 'move', to: target }, sign)
     await residents.packUp(id, bytes, [signed.bytes])
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { startChain } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
 import { verifyGently } from '../handoff/arrival.ts'
@@ -48,7 +49,8 @@ export const createMeetings = ({ context, residents, owner, onchange }: Options)
       const records = await puller.records(agent)
       const [genesis] = records
       if (genesis?.body.kind !== 'genesis' || genesis.body.agent !== agent) return
-      // The name of a key is proof enough of whose it is: no signature has to be checked for that.
+      // Verified first: a forged nonce would make the owner a stranger to its own agent.
+      startChain(genesis)
       if (owner.learn(genesis.body)) onchange()
       const ledger = residents.ledger(agent)
       if (ledger === undefined || records.length < 2) return

@@ -5,6 +5,7 @@
  */
 import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
 import { type Context, nowMs } from '../agent/context.ts'
+import { appliesOrder } from '../agent/ledger.ts'
 import type { Agent, AgentEvent, Move, Node, NodeEvent, NodeOptions } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { createExecutor } from '../execution/pool.ts'
@@ -13,7 +14,7 @@ import { checkGuest, checkHouse, DEFAULT_MAX_AGENTS, roomOf } from '../handoff/p
 import { HANDOFF_PROTOCOL } from '../handoff/source.ts'
 import { createArrivals } from '../handoff/target.ts'
 import { openIdentity, type Residence } from '../identity.ts'
-import { nameOf } from '../names.ts'
+import { nodeNameOf } from '../names.ts'
 import type { Platform } from '../platform.ts'
 import { BLOCKS_PROTOCOL, serveBlocks } from '../protocols/blocks.ts'
 import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '../protocols/order.ts'
@@ -67,7 +68,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     signal: ended.signal,
     report,
   }
-  const name = options.name ?? nameOf(network.id)
+  const name = options.name ?? nodeNameOf(network.id)
   const executor = createExecutor(platform.threads, clock)
 
   let telling = false
@@ -175,10 +176,12 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       if (row?.state === 'recovery-required') throw new IgorError('AGENT_HALTED', `it is halted here: ${row.why}`)
       throw new IgorError('NOT_AUTHORITATIVE', `${order.agent} does not live here`)
     }
-    const { chain } = hosted.ledger
-    if (order.n === chain.lastOrder && order.kind !== 'move') return undefined
-    if (order.n <= chain.lastOrder)
-      throw new IgorError('BAD_ORDER', `order ${order.n} is not newer than the last one applied (${chain.lastOrder})`)
+    const { records, lastOrder } = hosted.ledger
+    if (order.n <= lastOrder) {
+      // Sent again because its answer was lost: it was applied.
+      if (order.kind !== 'move' && records.some((record) => appliesOrder(record, bytes))) return undefined
+      throw new IgorError('BAD_ORDER', `order ${order.n} is not newer than the last one applied (${lastOrder})`)
+    }
     if (order.kind === 'move') return residents.move(order.agent, await reachable(order.to), [bytes], ended.signal)
     await hosted.order({ kind: order.kind, n: order.n, bytes })
     return undefined
@@ -319,7 +322,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
           checkGuest(house(), manifest)
         },
       })
-      residents.arrived(imported)
+      // How long it was carried: since its handoff record, by both clocks.
+      residents.arrived({ ...imported, since: clock.elapsed() - Math.max(0, nowMs(clock) - imported.leftAt) })
       changed()
       return createHandle(imported.ledger.agent, handles)
     },

@@ -17,10 +17,12 @@ export interface Owner {
   newAgent(): { readonly agent: string; readonly nonce: Uint8Array; readonly sign: Sign }
   /** Undefined: not known yet. */
   owns(agent: string): boolean | undefined
-  /** Looks through the ring, and remembers the agent's birth. */
+  /** Looks through the ring, and remembers the agent's birth. The genesis must have been verified: a false nonce would hide whose it is. */
   learn(genesis: Genesis): boolean
   /** Unix ms of an agent's genesis, once learnt. */
   bornAt(agent: string): number | undefined
+  /** An n for an order: at least `least`, and above every one given before. */
+  nextOrder(agent: string, least: number): number
   /** @throws IgorError NOT_OWNER */
   signer(agent: string): Sign
   seeds(): readonly string[]
@@ -32,6 +34,7 @@ export const openOwner = async (store: Store, crypto: Crypto): Promise<Owner> =>
   const nonces = new Map<string, Uint8Array>()
   const births = new Map<string, number>()
   const signers = new Map<string, Sign>()
+  const ordered = new Map<string, number>()
   const find = (agent: string, nonce: Uint8Array): boolean => {
     for (const seed of ring) {
       const secret = agentSeed(seed, nonce)
@@ -40,6 +43,15 @@ export const openOwner = async (store: Store, crypto: Crypto): Promise<Owner> =>
       return true
     }
     return false
+  }
+  /** The one learnt longest ago that is nobody's here: strangers must not crowd out the owner's own. */
+  const forgetStranger = (): void => {
+    for (const agent of births.keys()) {
+      if (signers.has(agent)) continue
+      births.delete(agent)
+      nonces.delete(agent)
+      return
+    }
   }
   return {
     newAgent: () => {
@@ -56,12 +68,17 @@ export const openOwner = async (store: Store, crypto: Crypto): Promise<Owner> =>
     owns: (agent) => (nonces.has(agent) ? signers.has(agent) : undefined),
     learn: ({ agent, nonce, time }) => {
       if (births.has(agent)) return signers.has(agent)
-      if (births.size >= MAX_KNOWN) return false
+      if (births.size >= MAX_KNOWN) forgetStranger()
       births.set(agent, time)
       nonces.set(agent, nonce)
       return find(agent, nonce)
     },
     bornAt: (agent) => births.get(agent),
+    nextOrder: (agent, least) => {
+      const n = Math.max(least, (ordered.get(agent) ?? 0) + 1)
+      ordered.set(agent, n)
+      return n
+    },
     signer: (agent) => {
       const sign = signers.get(agent)
       if (sign === undefined) {

@@ -8,6 +8,7 @@ import { MAX_ORDER_BYTES, readOrder, type SignedOrder } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
 import { ID_BYTES, MAX_MESSAGE_BYTES } from '../agent/host-part.ts'
 import type { Move } from '../api.ts'
+import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
 import { hear, hearAnswer, say, sayError } from './wire.ts'
 
@@ -25,7 +26,7 @@ export const serveOrders =
     const request = await hear(channel, { clock: context.clock, signal: context.signal })
     if (request === undefined) return
     try {
-      const move = await apply(readOrder(request.bytes('order', MAX_ORDER_BYTES)), channel.peer)
+      const move = await apply(readGiven(request.bytes('order', MAX_ORDER_BYTES)), channel.peer)
       await say(channel, {
         type: 'applied',
         ...(move === undefined
@@ -37,6 +38,14 @@ export const serveOrders =
     }
     await channel.close()
   }
+
+const readGiven = (bytes: Uint8Array): SignedOrder => {
+  try {
+    return readOrder(bytes)
+  } catch (cause) {
+    throw new IgorError('BAD_ORDER', cause instanceof Error ? cause.message : 'that is no order', { cause })
+  }
+}
 
 /** @returns the move, for a move order */
 export const sendOrder = async (
