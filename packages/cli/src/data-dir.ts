@@ -5,7 +5,7 @@
  */
 import { mkdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { CommandError } from './failure.ts'
 import type { Io } from './output.ts'
 
@@ -25,7 +25,7 @@ export function dataDirOf(io: Io, option: string | undefined): string {
  */
 export async function prepareDataDir(dataDir: string): Promise<string | undefined> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: OWNER_ONLY_FOLDER })
+    await makeFolder(dataDir)
     const found = await stat(dataDir)
     if (process.platform !== 'win32' && (found.mode & OTHERS) !== 0) {
       return `other users can look into ${dataDir}: chmod 700 ${dataDir}`
@@ -38,4 +38,19 @@ export async function prepareDataDir(dataDir: string): Promise<string | undefine
     })
   }
   return undefined
+}
+
+/** As `mkdir -p`. Node's own does not end where a parent is there but takes no folders, as in /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  const make = (path: string): Promise<unknown> =>
+    mkdir(path, { mode: OWNER_ONLY_FOLDER }).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error
+    })
+  try {
+    await make(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(folder) === folder) throw error
+    await makeFolder(dirname(folder))
+    await make(folder)
+  }
 }
