@@ -23,10 +23,14 @@ export function logsCommand(io: Io): Command {
     .action(async (agent: string, options: Options) => {
       const { node, output } = contextOf(io, options)
       const follow = options.follow === true
+      let lines = 0
       for await (const line of node.stream('logs', { agent, lines: options.lines, follow })) {
+        lines++
         const time = new Date(line.time).toISOString().slice(11, 19)
         output.item(line, `${output.paint('gray', `${time} ${String(line.tick).padStart(6)}`)}  ${safe(line.text)}`)
       }
+      if (lines === 0 && options.lines > 0 && !follow && !output.json)
+        output.note('nothing logged since it came to its host, or the host started')
     })
 }
 
