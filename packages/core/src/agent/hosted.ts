@@ -14,7 +14,7 @@ import type { Image, JobResult } from '../worker/protocol.ts'
 import type { Context } from './context.ts'
 import type { HostPart } from './host-part.ts'
 import { deliver } from './inbox.ts'
-import type { Ledger } from './ledger.ts'
+import type { Change, Ledger } from './ledger.ts'
 import { readModule } from './modules.ts'
 import { seedRoot } from './seed.ts'
 import { createSerial } from './serial.ts'
@@ -54,15 +54,16 @@ export interface Hosted {
   readonly logs: readonly LogLine[]
   readonly view: (View & { readonly tick: number }) | undefined
   readonly memory: number
-  /**
-   * Since when it stands still, by the clock's `elapsed`, if it stopped now: the end of its last tick when
-   * the next one is due, else now, as it was only waiting.
-   */
-  standstill(): number
   /** Resolves when the message is committed in the inbox, or taken by a committed tick. */
   deliver(id: Uint8Array, message: Uint8Array): Promise<void>
   /** Resolves when the order is committed. */
   order(order: PendingOrder): Promise<void>
+  /**
+   * Runs at the next tick boundary, before what the last tick did is committed. `task` writes that, if there
+   * is anything, together with its own; when it fails nothing was written, and the agent goes on.
+   * @throws IgorError NOT_AUTHORITATIVE, and what `task` throws
+   */
+  depart<T>(task: (boundary: Boundary) => Promise<T>): Promise<T>
   /** Runs at a tick boundary, with the agent standing still. */
   atBoundary<T>(task: () => Promise<T>): Promise<T>
   /** Ticks as soon as it can. */
@@ -85,6 +86,17 @@ export interface HostedOptions {
   readonly onticked: () => void
   /** The first tick after a move begins. */
   readonly onfirst?: () => void
+}
+
+/** Where an agent stands when it is about to leave. */
+export interface Boundary {
+  /** What is not committed yet. */
+  readonly change?: Change
+  /**
+   * Since when it stands still, by the clock's `elapsed`: the end of its last tick when the next one is due,
+   * else now, as it was only waiting.
+   */
+  readonly since: number
 }
 
 interface Waiting<T> {
@@ -130,6 +142,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
   let nudge = new AbortController()
   const messages: Waiting<{ id: Uint8Array; message: Uint8Array }>[] = []
   const orders: Waiting<PendingOrder>[] = []
+  const departures: Waiting<(boundary: Boundary) => Promise<void>>[] = []
 
   const isActive = (): boolean => ledger.row.state === 'active-owner' && !signal.aborted
 
@@ -278,8 +291,24 @@ export const createHosted = (options: HostedOptions): Hosted => {
     return { host: next, applied, retire }
   }
 
+  const standstill = (justRan: boolean): number => (justRan || more || due <= clock.elapsed() ? lastTickEnd : clock.elapsed())
+
   const turnAway = (error: IgorError): void => {
-    for (const waiting of [...messages.splice(0), ...orders.splice(0)]) waiting.reject(error)
+    for (const waiting of [...messages.splice(0), ...orders.splice(0), ...departures.splice(0)]) waiting.reject(error)
+  }
+
+  /** Lets one task write the change. False: there is none, or it failed. */
+  const leaveWith = async (change: Change | undefined, since: number): Promise<boolean> => {
+    const leaving = departures.shift()
+    if (leaving === undefined) return false
+    try {
+      await leaving.value({ since, ...(change === undefined ? {} : { change }) })
+      leaving.resolve()
+      return true
+    } catch (error) {
+      leaving.reject(error)
+      return false
+    }
   }
 
   const step = async (): Promise<void> => {
@@ -306,23 +335,29 @@ export const createHosted = (options: HostedOptions): Hosted => {
         onchange()
         return
       }
-      const runs =
-        !host.paused && host.faulted === null && aside === undefined && (started >= due || host.inbox.length > 0 || more)
+      const rested = host.paused || host.faulted !== null || aside !== undefined
+      const runs = departures.length === 0 && !rested && (started >= due || host.inbox.length > 0 || more)
       const ran = runs ? await attempt(host) : undefined
       if (ran !== undefined) lastTickEnd = clock.elapsed() - ran.result.settleMs
       more = ran?.result.more === true && ran.result.trap === undefined
       if (ran !== undefined) host = hostAfter(host, ran.result, ran.time)
       if (ran !== undefined || settled.length > 0) {
-        await ledger.checkpoint({
+        const change = {
           host,
           orders: ordered.applied.map(({ value }) => value.bytes),
           ...(ran === undefined ? {} : { delta: ran.result.delta }),
-        })
+        }
+        // Orders have a record of their own: the one of whoever leaves names those that make it leave.
+        const left = ordered.applied.length === 0 && (await leaveWith(change, standstill(ran !== undefined)))
+        if (!left) await ledger.checkpoint(change)
         for (const waiting of settled) waiting.resolve()
         if (ran !== undefined) show(ran.result, ran.time)
         if (settled.length > 0 || host.faulted !== null) onchange()
         else onticked()
-      } else if (aside !== undefined) onchange()
+      } else {
+        await leaveWith(undefined, standstill(false))
+        if (aside !== undefined) onchange()
+      }
       if (ran !== undefined || settled.length > 0) {
         faults = 0
         trouble = undefined
@@ -361,7 +396,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
   const loop = async (): Promise<void> => {
     while (!signal.aborted) {
       const now = clock.elapsed()
-      const waits = messages.length === 0 && orders.length === 0 && !nudge.signal.aborted
+      const asked = messages.length + orders.length + departures.length > 0
+      const waits = !asked && !nudge.signal.aborted
       if (waits && (rests() || now < due)) {
         const until = rests() ? MAX_BACKOFF_MS : due - now
         await clock.sleep(until, nudge.signal).catch(() => {})
@@ -395,9 +431,16 @@ export const createHosted = (options: HostedOptions): Hosted => {
     get memory() {
       return ledger.current?.block.memory.bytes ?? 0
     },
-    standstill: () => (more || due <= clock.elapsed() ? lastTickEnd : clock.elapsed()),
     deliver: (id, message) => enqueue(messages, { id, message }),
     order: (order) => enqueue(orders, order),
+    depart: async (task) => {
+      let result: { value: Awaited<ReturnType<typeof task>> } | undefined
+      await enqueue(departures, async (boundary) => {
+        result = { value: await task(boundary) }
+      })
+      if (result === undefined) throw new IgorError('HOST_FAULT', `${ledger.agent} did not leave`)
+      return result.value
+    },
     atBoundary: async (task) => {
       const result = await serial(task)
       wake()

@@ -11,8 +11,9 @@ import {
   type Checkpoint,
   cborCid,
   decodeRecord,
-  encodeState,
+  encodeStateBytes,
   extendChain,
+  type Genesis,
   type Handoff,
   type LineageRecord,
   type Progress,
@@ -20,6 +21,7 @@ import {
   type Retire,
   type StateBlock,
   signRecord,
+  stateCid,
 } from '@igor/lineage'
 import { INSTRUMENT_VERSION } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
@@ -37,7 +39,7 @@ import {
 } from '../authority/row.ts'
 import { ConflictError, IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Expectation, Store } from '../platform.ts'
+import type { Crypto, Expectation, Store } from '../platform.ts'
 import type { Delta } from '../worker/protocol.ts'
 import { type BlockRefs, chunkDigests, createBlockRefs, digestAt, hexOf } from './blocks.ts'
 import { type Context, nowMs } from './context.ts'
@@ -95,7 +97,10 @@ export interface Ledger {
   readBlock(digest: Uint8Array): Promise<Uint8Array | undefined>
   /** Signs and commits a checkpoint with a state. */
   checkpoint(change: Change): Promise<LineageRecord<Checkpoint>>
-  handoff(ready: Uint8Array, orders: readonly Uint8Array[]): Promise<LineageRecord<Handoff>>
+  /** The state after a change, in memory; `handoff` writes it. */
+  prepare(change: Change): Promise<Prepared>
+  /** Signs and commits a handoff of the present state, or of one that was prepared, in one commit with that. */
+  handoff(ready: Uint8Array, orders: readonly Uint8Array[], prepared?: Prepared): Promise<LineageRecord<Handoff>>
   /** After the target's refuse: takes the agent back at the old price. */
   takeBack(refuse: LineageRecord): Promise<void>
   /** The target's accept was seen: drops state and blocks, keeps the history. */
@@ -112,12 +117,42 @@ export interface Change {
   readonly orders: readonly Uint8Array[]
 }
 
+/** A state that is not written yet. Until it is, nothing else may be prepared. */
+export interface Prepared {
+  readonly next: Current
+  readonly rows: Rows
+  /** When it will not be written. */
+  undo(): void
+}
+
 /** What a ledger is made of, when it was loaded or just begun. */
 export interface LedgerParts {
   readonly chain: Chain
   readonly row: Row
   readonly records: readonly LineageRecord[]
   readonly current: Current | undefined
+  /** Uses of the blocks of `current` and of the origin, where they were counted before. */
+  readonly refs?: BlockRefs
+}
+
+/** Uses of the blocks of a state and of what an agent was born with. */
+export const countRefs = (genesis: Pick<Genesis, 'manifest' | 'init'>, state: Current | undefined): BlockRefs => {
+  const refs = createBlockRefs()
+  refs.add(nameOf(genesis.manifest))
+  if (genesis.init !== null) refs.add(nameOf(genesis.init))
+  if (state === undefined) return refs
+  refs.add(nameOf(state.cid))
+  refs.add(nameOf(state.block.host))
+  for (const digest of chunkDigests(state.block)) refs.add(digest)
+  return refs
+}
+
+/** Encodes a state; hashed by the platform, as it may have half a megabyte. */
+export const encodeCurrent = async (crypto: Crypto, block: StateBlock): Promise<{ cid: CID; bytes: Uint8Array }> => {
+  const bytes = encodeStateBytes(block)
+  const [digest] = await crypto.sha256([bytes])
+  if (digest === undefined) throw new IgorError('HOST_FAULT', 'the platform did not hash')
+  return { cid: stateCid(digest), bytes }
 }
 
 /** Extra rows of a commit. */
@@ -131,21 +166,8 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
   const agent = parts.chain.agent
   let { chain, row, current } = parts
   let records = [...parts.records]
-  const refs = createBlockRefs()
+  const refs = parts.refs ?? countRefs(chain.genesis.body, current)
   const ownerKey = keys.owner(agent)
-
-  const retain = (state: Current): void => {
-    refs.add(nameOf(state.cid))
-    refs.add(nameOf(state.block.host))
-    for (const digest of chunkDigests(state.block)) refs.add(digest)
-  }
-  const retainOrigin = (): void => {
-    const { manifest, init } = chain.genesis.body
-    refs.add(nameOf(manifest))
-    if (init !== null) refs.add(nameOf(init))
-  }
-  retainOrigin()
-  if (current !== undefined) retain(current)
 
   const fence = (): Expectation[] => [
     [ownerKey, context.fence],
@@ -195,11 +217,11 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     return current
   }
 
-  const progress = (state: CID, tick: number, orders: readonly Uint8Array[]): Progress => ({
+  const progressTo = (state: Current, orders: readonly Uint8Array[]): Progress => ({
     journal: null,
-    state,
+    state: state.cid,
     from: null,
-    tick,
+    tick: state.host.tick,
     module: chain.genesis.body.module,
     manifest: chain.genesis.body.manifest,
     instrument: INSTRUMENT_VERSION,
@@ -211,8 +233,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     orders,
   })
 
-  /** The state after a change: the rows that write it, and how to take its counts back if that fails. */
-  const stateAfter = (change: Change): { next: Current; rows: Rows; undo: () => void } => {
+  const stateAfter = async (change: Change): Promise<Prepared> => {
     const before = held()
     const hostBytes = encodeHostPart(change.host)
     const host = cborCid(hostBytes)
@@ -226,7 +247,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
             chunks.map(([index, , digest]) => [index, digest] as const),
           )
     const block: StateBlock = { version: 1, memory, globals: change.delta?.globals ?? before.block.globals, host }
-    const encoded = encodeState(block)
+    const encoded = await encodeCurrent(context.crypto, block)
     const next: Current = { block, cid: encoded.cid, host: change.host }
     const put: (readonly [string, Uint8Array])[] = [
       [keys.block(agent, nameOf(encoded.cid)), encoded.bytes],
@@ -249,6 +270,24 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       for (const name of added) refs.release(name)
     }
     return { next, rows: { put, remove: refs.takeGarbage().map((name) => keys.block(agent, name)) }, undo }
+  }
+
+  const extending = (next: (row: ActiveOwner, slot: Slot) => Row) => (was: Row, slot: Slot) => next(was as ActiveOwner, slot)
+
+  /** Writes a record with the state that it names. */
+  const settle = async <B extends Body>(
+    { next, rows, undo }: Prepared,
+    body: () => B,
+    row: (row: ActiveOwner, slot: Slot) => Row,
+  ): Promise<LineageRecord<B>> => {
+    try {
+      const record = await write(body(), extending(row), rows)
+      current = next
+      return record
+    } catch (error) {
+      undo()
+      throw error
+    }
   }
 
   const isMine = async (): Promise<boolean> => {
@@ -280,23 +319,21 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
 
     checkpoint: async (change) => {
       active()
-      const { next, rows, undo } = stateAfter(change)
-      const body: Checkpoint = { ...base('checkpoint'), ...progress(next.cid, change.host.tick, change.orders) }
-      try {
-        const record = await write(body, (was, slot) => extend(was as ActiveOwner, slot), rows)
-        current = next
-        return record
-      } catch (error) {
-        undo()
-        throw error
-      }
+      const prepared = await stateAfter(change)
+      const body = (): Checkpoint => ({ ...base('checkpoint'), ...progressTo(prepared.next, change.orders) })
+      return settle(prepared, body, extend)
     },
 
-    handoff: async (ready, orders) => {
+    prepare: async (change) => {
       active()
-      const { cid, host } = held()
-      const body: Handoff = { ...base('handoff'), ...progress(cid, host.tick, orders), ready }
-      return write(body, (was, slot) => handOff(was as ActiveOwner, slot), {})
+      return stateAfter(change)
+    },
+
+    handoff: async (ready, orders, prepared) => {
+      active()
+      const { next = held() } = prepared ?? {}
+      const body = (): Handoff => ({ ...base('handoff'), ...progressTo(next, orders), ready })
+      return prepared === undefined ? write(body(), extending(handOff), {}) : settle(prepared, body, handOff)
     },
 
     takeBack: async (refuse) => {
@@ -383,7 +420,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     retire: async (because, orders) => {
       active()
       const body: Retire = { ...base('retire'), because, orders }
-      await write(body, (was, slot) => giveUp(was as ActiveOwner, slot), {})
+      await write(body, extending(giveUp), {})
     },
 
     halt: async (why) => {

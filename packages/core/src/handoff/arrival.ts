@@ -178,7 +178,7 @@ export const placeCopy = async (context: Context, executor: Executor, copy: Copy
   return placed
 }
 
-export const readChunk = async (context: Context, agent: string, digest: Uint8Array): Promise<Uint8Array> => {
+const readChunk = async (context: Context, agent: string, digest: Uint8Array): Promise<Uint8Array> => {
   const bytes = await context.store.get(keys.block(agent, hexOf(digest)))
   if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a chunk of ${agent} is missing from the store`)
   return bytes

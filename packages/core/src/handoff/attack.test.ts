@@ -55,7 +55,8 @@ const liar = (rogue: Rogue, oncommit: (handoff: LineageRecord<Handoff>, talk: Ta
       const head = (await historyAt(rogue, channel.peer, agent)).at(-1)
       const state = head !== undefined && 'state' in head.body ? head.body.state : null
       await line.say({ type: 'prepared', state })
-      const commit = await line.hear()
+      let commit = await line.hear()
+      while (commit?.type === 'tail' || commit?.type === 'chunks') commit = await line.hear()
       if (commit?.type !== 'commit') return
       await oncommit(decodeRecord(commit.record as Uint8Array) as LineageRecord<Handoff>, line)
     },

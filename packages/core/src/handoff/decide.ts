@@ -18,7 +18,7 @@ import {
   signRecord,
 } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
-import { hexOf } from '../agent/blocks.ts'
+import { type BlockRefs, hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { type Current, type Ledger, openLedger, otherBranch, slotOf } from '../agent/ledger.ts'
 import { type ActiveOwner, decodeRow, encodeRow, type Row, take, takeOver } from '../authority/row.ts'
@@ -35,11 +35,45 @@ export interface Arrival {
   readonly current: Current
   /** Blocks not in the store yet. */
   readonly rows: readonly (readonly [key: string, bytes: Uint8Array])[]
+  /** Uses of `current`'s blocks, where they were counted before. */
+  readonly refs?: BlockRefs
+  /** What was looked up before for the earlier part of `records`. */
+  readonly ground?: Ground
+}
+
+/** What the store needs so that it holds one branch of an agent's history; true as long as the rows are these. */
+export interface Ground {
+  readonly authority: Uint8Array | undefined
+  readonly owner: Uint8Array | undefined
+  /** Records of the branch that it has. */
+  readonly held: ReadonlySet<string>
+  readonly put: readonly (readonly [string, Uint8Array])[]
+  readonly remove: readonly string[]
+}
+
+const readRows = async ({ store }: Context, agent: string) => {
+  const [authority, owner] = await Promise.all([store.get(keys.authority(agent)), store.get(keys.owner(agent))])
+  return { authority, owner }
+}
+
+/** Looks up ahead of an accept what takes long. @param records verified, oldest first; more may follow them later */
+export const prepareGround = async (context: Context, agent: string, records: readonly LineageRecord[]): Promise<Ground> => {
+  const rows = await readRows(context, agent)
+  if (rows.authority === undefined) return { ...rows, held: new Set(), put: [], remove: [] }
+  const held = new Set<string>()
+  await Promise.all(
+    records.map(async ({ id, bytes, body }) => {
+      const there = await context.store.get(keys.record(agent, body.epoch, body.seq))
+      if (there !== undefined && sameBytes(there, bytes)) held.add(id.toString())
+    }),
+  )
+  return { ...rows, held, ...(await otherBranch(context.store, agent, records)) }
 }
 
 /** What this store holds of an agent's authority, and which of its nodes may write. */
 interface Seat {
   readonly row: Exclude<Row, ActiveOwner> | undefined
+  readonly rows: Pick<Ground, 'authority' | 'owner'>
   readonly expect: readonly Expectation[]
 }
 
@@ -49,30 +83,31 @@ interface Seat {
  *
  * @throws IgorError AGENT_EXISTS
  */
-const openSeat = async ({ store, fence }: Context, agent: string, handoff: CID): Promise<Seat> => {
-  const bytes = await store.get(keys.authority(agent))
-  const owner = await store.get(keys.owner(agent))
-  const row = bytes === undefined ? undefined : decodeRow(bytes)
-  const left = row?.state === 'handoff-pending' && row.slot.id.equals(handoff) && owner !== undefined && !sameBytes(owner, fence)
+const openSeat = async (context: Context, agent: string, handoff: CID): Promise<Seat> => {
+  const { authority, owner } = await readRows(context, agent)
+  const row = authority === undefined ? undefined : decodeRow(authority)
+  const left =
+    row?.state === 'handoff-pending' && row.slot.id.equals(handoff) && owner !== undefined && !sameBytes(owner, context.fence)
   if (row?.state === 'active-owner' || (row?.state === 'handoff-pending' && !left))
     throw new IgorError('AGENT_EXISTS', `${agent} is ${row.state} here already`)
   return {
     row,
+    rows: { authority, owner },
     expect: [
-      [keys.authority(agent), bytes],
+      [keys.authority(agent), authority],
       [keys.owner(agent), owner],
     ],
   }
 }
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+const sameBytes = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === b || (a !== undefined && b?.length === a.length && a.every((byte, i) => byte === b[i]))
 
 /** Writes the accept and everything it needs, in one commit. @throws ConflictError when the row changed meanwhile */
 export const accept = async (context: Context, arrival: Arrival): Promise<{ ledger: Ledger; record: LineageRecord<Accept> }> => {
   const { chain, records } = arrival
   const { authority } = chain
   if (authority.status !== 'offered') throw new IgorError('NOT_AUTHORITATIVE', `${chain.agent} was not offered to anyone`)
-  const { row, expect } = await openSeat(context, chain.agent, chain.head.id)
   const body: Accept = {
     kind: 'accept',
     agent: chain.agent,
@@ -85,24 +120,38 @@ export const accept = async (context: Context, arrival: Arrival): Promise<{ ledg
     budget: chain.budget,
     price: authority.ready.price,
   }
-  const record = await signRecord(body, context.sign)
+  const [{ row, rows, expect }, record] = await Promise.all([
+    openSeat(context, chain.agent, chain.head.id),
+    signRecord(body, context.sign),
+  ])
   const next = extendChain(chain, record, { trusted: true })
   const slot = slotOf(record)
   const nextRow = row?.state === 'handoff-pending' ? takeOver(row, slot) : take(row, slot)
   const all = [...records, record]
-  const branch = row === undefined ? { put: [], remove: [] } : await otherBranch(context.store, chain.agent, all)
+  const { ground: before } = arrival
+  const stands = before !== undefined && sameBytes(before.authority, rows.authority) && sameBytes(before.owner, rows.owner)
+  const ground = stands ? before : await prepareGround(context, chain.agent, all)
+  const missing = all.filter(({ id }) => !ground.held.has(id.toString()))
   await context.store.commit({
     put: [
       ...arrival.rows,
-      ...branch.put,
-      ...all.map((one) => [keys.record(chain.agent, one.body.epoch, one.body.seq), one.bytes] as const),
+      ...ground.put,
+      ...missing.map((one) => [keys.record(chain.agent, one.body.epoch, one.body.seq), one.bytes] as const),
       [keys.owner(chain.agent), context.fence],
       [keys.authority(chain.agent), encodeRow(nextRow)],
     ],
-    remove: branch.remove,
+    remove: ground.remove,
     expect: [...expect, [keys.refusal(chain.agent, record.body.epoch, record.body.seq), undefined]],
   })
-  return { ledger: openLedger(context, { chain: next, row: nextRow, records: all, current: arrival.current }), record }
+  const { current, refs } = arrival
+  const ledger = openLedger(context, {
+    chain: next,
+    row: nextRow,
+    records: all,
+    current,
+    ...(refs === undefined ? {} : { refs }),
+  })
+  return { ledger, record }
 }
 
 /** Codes that a refuse record may carry. */
@@ -152,9 +201,11 @@ export const refuse = async (
  */
 export const decisionOn = async (context: Context, handoff: LineageRecord<Handoff>): Promise<LineageRecord | undefined> => {
   const { agent, epoch, seq } = handoff.body
-  const bytes =
-    (await context.store.get(keys.refusal(agent, epoch + 1, seq + 1))) ??
-    (await context.store.get(keys.record(agent, epoch + 1, seq + 1)))
+  const [refused, written] = await Promise.all([
+    context.store.get(keys.refusal(agent, epoch + 1, seq + 1)),
+    context.store.get(keys.record(agent, epoch + 1, seq + 1)),
+  ])
+  const bytes = refused ?? written
   if (bytes === undefined) return undefined
   const record = decodeRecord(bytes)
   if (record.body.prev?.equals(handoff.id) !== true) {

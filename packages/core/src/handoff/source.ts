@@ -13,10 +13,12 @@ import {
   readReady,
   type StateBlock,
 } from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
+import { encodeHostPart } from '../agent/host-part.ts'
 import type { Hosted } from '../agent/hosted.ts'
-import type { Ledger } from '../agent/ledger.ts'
+import type { Change, Current, Ledger } from '../agent/ledger.ts'
 import type { Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
@@ -34,8 +36,8 @@ const DONE_MS = 20_000
 const MAX_TAIL_CHUNKS = 256
 /** Copying again while it ticks stops paying when an agent rewrites its memory each tick. */
 const MAX_ROUNDS = 4
-/** Bytes of chunks in one frame of the tail. */
-const FRAME_BYTES = 512 * 1024
+/** Chunks of 4 KiB in one frame of the tail: half of what a frame can carry. */
+export const FRAME_CHUNKS = 128
 
 /** An agent on its way out: who may pull its blocks, and how far they are. */
 export interface Outgoing {
@@ -89,23 +91,26 @@ export const moveOut = async (context: Context, options: MoveOut): Promise<Move>
   try {
     if (peer === context.peer) throw new IgorError('BAD_REQUEST', `${agent} lives at ${peer} already`)
     const ready = await offer(context, channel, ledger, hosted, signal)
-    const tail = await precopy(context, channel, ledger, signal)
+    const base = await precopy(context, channel, ledger, signal)
     onprogress('stop', 0, 1)
-    const stopped = await hosted.atBoundary(async () => {
-      const at = hosted.standstill()
-      const block = ledger.current?.block
-      if (block === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`)
-      const record = await ledger.handoff(ready, options.orders)
-      return { record, changes: changedChunks(tail, block), at, block }
+    const stopped = await hosted.depart(async ({ change, since }) => {
+      const prepared = change === undefined ? undefined : await ledger.prepare(change)
+      const present = prepared?.next ?? ledger.current
+      if (present === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`)
+      // On its way while the record is written. Should that fail, the target drops it with the channel.
+      const sent = sendTail(channel, ledger, { base, present, change, orders: options.orders })
+      sent.catch(() => {})
+      const record = await ledger.handoff(ready, options.orders, prepared)
+      return { record, since, sent }
     })
     options.onstopped()
     onprogress('commit', 0, 1)
-    const decision = await commit(context, channel, ledger, stopped).catch((cause) => {
+    const decision = await commit(context, channel, stopped).catch((cause) => {
       throw new IgorError('HANDOFF_PENDING', `${peer} has not answered since ${agent} left for it: this node keeps asking`, {
         cause,
       })
     })
-    const downtimeMs = context.clock.elapsed() - stopped.at
+    const downtimeMs = context.clock.elapsed() - stopped.since
     await options.settle(decision)
     if (decision.body.kind === 'refuse') {
       throw new IgorError('HANDOFF_REFUSED', `${peer} refused ${agent}: ${decision.body.reason}. It goes on here.`)
@@ -155,60 +160,80 @@ const offer = async (
   return bytes
 }
 
+/** A state that the target has, and its name. */
+interface Base {
+  readonly cid: CID
+  readonly block: StateBlock
+}
+
 /** The state that the target has when little enough is left. */
-const precopy = async (
-  context: Context,
-  channel: Channel,
-  ledger: Ledger,
-  signal: AbortSignal | undefined,
-): Promise<StateBlock> => {
+const precopy = async (context: Context, channel: Channel, ledger: Ledger, signal: AbortSignal | undefined): Promise<Base> => {
   for (let round = 1; ; round++) {
     const prepared = await hearAnswer(channel, { clock: context.clock, ms: COPY_MS, ...(signal ? { signal } : {}) })
     if (prepared.type === 'reject')
       throw new IgorError('HANDOFF_REJECTED', `${channel.peer} does not take ${ledger.agent}: ${prepared.text('reason', 1024)}`)
     if (prepared.type !== 'prepared') throw violation(channel.peer, `${prepared.type} instead of prepared`)
-    const bytes = await ledger.readBlock(prepared.cid('state').multihash.digest)
+    const cid = prepared.cid('state')
+    const bytes = await ledger.readBlock(cid.multihash.digest)
     if (bytes === undefined) throw violation(channel.peer, 'it prepared a state that was not offered')
     const block = decodeState(bytes)
     const now = ledger.current?.block
-    if (now === undefined || round >= MAX_ROUNDS || changedChunks(block, now).length <= MAX_TAIL_CHUNKS) return block
+    if (now === undefined || round >= MAX_ROUNDS || changedChunks(block, now).length <= MAX_TAIL_CHUNKS) return { cid, block }
     await say(channel, { type: 'refresh' }, signal)
   }
 }
 
-interface Stopped {
-  readonly record: LineageRecord<Handoff>
-  readonly changes: readonly (readonly [index: number, digest: Uint8Array | null])[]
-  readonly block: StateBlock
-  /** `elapsed` when it began to stand still. */
-  readonly at: number
+interface Tail {
+  readonly base: Base
+  readonly present: Current
+  /** What of it is not committed yet: its chunks are not in the store. */
+  readonly change: Change | undefined
+  readonly orders: readonly Uint8Array[]
 }
 
-const commit = async (context: Context, channel: Channel, ledger: Ledger, stopped: Stopped): Promise<LineageRecord> => {
-  const { record, block } = stopped
-  const need = async (digest: Uint8Array): Promise<Uint8Array> => {
-    const bytes = await ledger.readBlock(digest)
-    if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${ledger.agent} is missing from the store`)
-    return bytes
+/** The present state as what changed since the one that the target has. Binds nobody: the commit does. */
+const sendTail = async (channel: Channel, ledger: Ledger, { base, present, change, orders }: Tail): Promise<void> => {
+  const { memory, globals } = present.block
+  const fresh = new Map(change?.delta?.chunks.map(([index, bytes]) => [index, bytes]))
+  const zeros: number[] = []
+  const changed: Promise<readonly [number, Uint8Array]>[] = []
+  for (const [index, digest] of changedChunks(base.block, present.block)) {
+    if (digest === null) zeros.push(index)
+    else changed.push(Promise.resolve(fresh.get(index) ?? need(ledger, digest)).then((bytes) => [index, bytes] as const))
   }
-  if (record.body.state === null) throw new IgorError('HOST_FAULT', 'a handoff record always has a state')
-  const changed = stopped.changes.filter(([, digest]) => digest !== null)
+  const chunks = await Promise.all(changed)
   await say(channel, {
-    type: 'commit',
-    record: record.bytes,
-    state: await need(record.body.state.multihash.digest),
-    host: await need(block.host.multihash.digest),
-    chunks: changed.length,
-    elapsedUs: Math.round((context.clock.elapsed() - stopped.at) * 1000),
+    type: 'tail',
+    base: base.cid,
+    memory: memory.bytes,
+    globals,
+    host: encodeHostPart(present.host),
+    orders,
+    zeros,
+    chunks: chunks.length,
   })
-  let batch: Uint8Array[] = []
-  for (const [i, [, digest]] of changed.entries()) {
-    if (digest !== null) batch.push(await need(digest))
-    if (batch.length * 4096 >= FRAME_BYTES || i === changed.length - 1) {
-      await say(channel, { type: 'chunks', chunks: batch })
-      batch = []
-    }
+  for (let at = 0; at < chunks.length; at += FRAME_CHUNKS) {
+    await say(channel, { type: 'chunks', chunks: chunks.slice(at, at + FRAME_CHUNKS) })
   }
+}
+
+const need = async (ledger: Ledger, digest: Uint8Array): Promise<Uint8Array> => {
+  const bytes = await ledger.readBlock(digest)
+  if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${ledger.agent} is missing from the store`)
+  return bytes
+}
+
+interface Stopped {
+  readonly record: LineageRecord<Handoff>
+  /** `elapsed` when it began to stand still. */
+  readonly since: number
+  readonly sent: Promise<void>
+}
+
+const commit = async (context: Context, channel: Channel, { record, since, sent }: Stopped): Promise<LineageRecord> => {
+  await sent
+  const elapsedUs = Math.round((context.clock.elapsed() - since) * 1000)
+  await say(channel, { type: 'commit', record: record.bytes, elapsedUs })
   return readDecision(channel, record, await hearAnswer(channel, { clock: context.clock, ms: DONE_MS }))
 }
 

@@ -5,11 +5,7 @@
  * @module
  */
 import {
-  cborCid,
-  changedChunks,
-  chunkEntries,
   decodeRecord,
-  decodeState,
   extendChain,
   type Handoff,
   keyOfDid,
@@ -20,10 +16,9 @@ import {
   readReady,
   verifySigned,
 } from '@igor/lineage'
-import { hexOf } from '../agent/blocks.ts'
+import { type BlockRefs, hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
-import { decodeHostPart } from '../agent/host-part.ts'
-import type { Current, Ledger } from '../agent/ledger.ts'
+import { countRefs, type Ledger } from '../agent/ledger.ts'
 import { hasModule } from '../agent/modules.ts'
 import { createKeyedSerial, type Serial } from '../agent/serial.ts'
 import { decodeRow, type Row } from '../authority/row.ts'
@@ -35,10 +30,11 @@ import type { Channel } from '../platform.ts'
 import { MAX_FRAME } from '../platform.ts'
 import { pullFrom } from '../protocols/blocks.ts'
 import { deadline, type Fields, hear, say, sayError, violation } from '../protocols/wire.ts'
-import { type Copy, checkSize, dropCopy, placeCopy, pullManifest, pullState, readChunk, verifyGently } from './arrival.ts'
-import { accept, decisionOn, offeredHere, type RefusalCode, refuse } from './decide.ts'
+import { type Copy, dropCopy, placeCopy, pullManifest, pullState, verifyGently } from './arrival.ts'
+import { accept, decisionOn, type Ground, offeredHere, prepareGround, type RefusalCode, refuse } from './decide.ts'
 import { checkGuest, checkHouse, checkSource, type House } from './policy.ts'
 import { ID_BYTES } from './source.ts'
+import { applyTail, hearTail, type Tail } from './tail.ts'
 
 /** An offer carries one record and sizes. */
 const MAX_OFFER = 4096
@@ -183,24 +179,30 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
       await say(channel, { type: 'ready', ready: ready.bytes })
       let copy = await pullState(context, puller, { ...first, manifest })
       placed = await placeCopy(context, executor, copy)
-      await say(channel, { type: 'prepared', state: copy.state.cid })
+      let footing = await prepare(context, channel, copy)
+      let tail: Tail | Error | undefined
       for (;;) {
         const next = await hear(channel, { clock: context.clock, ms: COMMIT_MS, signal: context.signal, max: MAX_FRAME })
         if (next === undefined) throw new IgorError('HANDOFF_FAILED', `${peer} left before it handed ${agent} over`)
-        if (next.type === 'refresh') {
+        if (next.type === 'refresh' && tail === undefined) {
           copy = await pullState(context, puller, { ...(await origin()), manifest }, copy)
           executor.drop(placed)
           placed = await placeCopy(context, executor, copy)
-          await say(channel, { type: 'prepared', state: copy.state.cid })
+          footing = await prepare(context, channel, copy)
           continue
         }
-        if (next.type !== 'commit') throw violation(peer, `${next.type} instead of commit`)
-        const received = context.clock.elapsed()
+        if (next.type === 'tail' && tail === undefined) {
+          const frames = await hearTail(context, channel, next)
+          const { refs } = footing
+          // Why it cannot be taken is the answer to the commit.
+          tail = await applyTail(context, frames, { executor, placed, copy, refs }).catch(asError)
+          continue
+        }
+        if (next.type !== 'commit' || tail === undefined) throw violation(peer, `${next.type} instead of tail and commit`)
+        const since = stoodStill(context, peer, next)
         const record = decodeRecord(next.bytes('record', 24 * 1024))
-        const at = placed
-        const decision = await serial(() =>
-          decide(inbound, channel, { copy, record, ready: ready.bytes, placed: at, received, fields: next }),
-        )
+        const given = { copy, ground: footing.ground, tail, record, ready: ready.bytes, placed, since }
+        const decision = await serial(() => decide(inbound, peer, given))
         decided = true
         copied = decision.body.kind !== 'accept'
         if (decision.body.kind === 'accept') placed = undefined
@@ -248,101 +250,61 @@ const checkHead = (peer: string, agent: string, bytes: Uint8Array): void => {
   }
 }
 
+/** Makes the copy durable and looks up what the accept will need, so that little is left to do in the standstill. */
+const prepare = async (context: Context, channel: Channel, copy: Copy): Promise<{ ground: Ground; refs: BlockRefs }> => {
+  const refs = countRefs(copy.chain.genesis.body, copy.state)
+  const ground = await prepareGround(context, copy.chain.agent, copy.records)
+  await context.store.commit({ durable: true })
+  await say(channel, { type: 'prepared', state: copy.state.cid })
+  return { ground, refs }
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+/** `elapsed` here when the agent began to stand still there: the source says how long ago it was, the line takes half a round trip. */
+const stoodStill = ({ clock, network }: Context, peer: string, commit: Fields): number => {
+  const rtt = network.links().find((link) => link.peer === peer)?.rtt ?? 0
+  return clock.elapsed() - commit.count('elapsedUs') / 1000 - rtt / 2
+}
+
 interface Decision {
   readonly copy: Copy
+  readonly ground: Ground
+  /** Or why it cannot be taken. */
+  readonly tail: Tail | Error
   readonly record: LineageRecord
   /** The ready that this node gave for it. */
   readonly ready: Uint8Array
   readonly placed: Placed
-  readonly received: number
-  readonly fields: Fields
+  readonly since: number
 }
 
 const isHandoff = (record: LineageRecord): record is LineageRecord<Handoff> => record.body.kind === 'handoff'
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
 /** Accepts, or refuses with a reason: once a handoff record is valid and names this node, it gets a decision. */
-const decide = async (inbound: Inbound, channel: Channel, given: Decision): Promise<LineageRecord> => {
-  const { context, executor } = inbound
-  const { copy, record, received, fields, placed } = given
-  const { peer } = channel
+const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<LineageRecord> => {
+  const { context } = inbound
+  const { copy, record, tail, since, placed, ground } = given
   if (!isHandoff(record) || !sameBytes(record.body.ready, given.ready))
     throw violation(peer, 'it commits something else than was offered')
-  const chain = extendChain(copy.chain, record, { gap: true })
+  const orders = tail instanceof Error ? [] : tail.orders
+  const chain = extendChain(copy.chain, record, { gap: true, known: [given.ready, ...orders] })
   const decided = await decisionOn(context, record)
   if (decided !== undefined) return decided
   const no = (code: RefusalCode, reason: string) => refuse(context, record, code, reason)
   if (chain.authority.status === 'offered' && nowMs(context.clock) > chain.authority.ready.expiry)
     return no('expired', 'it came after the ready had expired')
-  let tail: { current: Current; rows: (readonly [string, Uint8Array])[] }
-  try {
-    if (!(await hasModule(context.store, chain.genesis.body.module)))
-      throw new IgorError('HANDOFF_FAILED', 'its module is no longer here')
-    tail = await receiveTail(inbound, channel, copy, record, fields)
-    await executor.patch(placed, await patchOf(context, copy, tail.current, tail.rows))
-  } catch (error) {
-    return no('invalid', error instanceof Error ? error.message : 'the state did not arrive whole')
-  }
-  const { ledger, record: decision } = await accept(context, {
-    chain,
-    records: [...copy.records, record],
-    current: tail.current,
-    rows: tail.rows,
-  })
-  const since = received - fields.count('elapsedUs') / 1000
+  if (tail instanceof Error) return no('invalid', tail.message)
+  const { current, rows, refs } = tail
+  if (record.body.state?.equals(current.cid) !== true)
+    return no('invalid', 'the state that came is not the one that the record names')
+  if (record.body.tick !== current.host.tick) return no('invalid', 'record and state disagree about the tick')
+  if (!(await hasModule(context.store, chain.genesis.body.module))) return no('failed', 'its module is no longer here')
+  const arrival = { chain, records: [...copy.records, record], current, rows, refs, ground }
+  const { ledger, record: decision } = await accept(context, arrival)
   inbound.arrived({ ledger, manifest: copy.manifest, init: copy.init, placed, from: peer, since })
   return decision
-}
-
-/** The chunks that changed since the copy, each hashed; every chunk of the state is then here. */
-const receiveTail = async (inbound: Inbound, channel: Channel, copy: Copy, record: LineageRecord<Handoff>, fields: Fields) => {
-  const { context } = inbound
-  const { agent } = record.body
-  const stateBytes = fields.bytes('state', MAX_FRAME)
-  const hostBytes = fields.bytes('host', MAX_FRAME)
-  const cid = record.body.state
-  if (cid === null || !cborCid(stateBytes).equals(cid))
-    throw violation(channel.peer, 'the state is not the one that the record names')
-  const block = decodeState(stateBytes)
-  if (!cborCid(hostBytes).equals(block.host)) throw violation(channel.peer, "the host's part is not the one that the state names")
-  checkSize(agent, copy.manifest, block)
-  const host = decodeHostPart(hostBytes)
-  if (host.tick !== record.body.tick) throw violation(channel.peer, 'record and state disagree about the tick')
-  const missing = new Set<string>()
-  for (const [, digest] of chunkEntries(block)) if (!copy.chunks.has(hexOf(digest))) missing.add(hexOf(digest))
-  const rows: (readonly [string, Uint8Array])[] = [
-    [keys.block(agent, hexOf(cid.multihash.digest)), stateBytes],
-    [keys.block(agent, hexOf(block.host.multihash.digest)), hostBytes],
-  ]
-  for (let left = fields.count('chunks', MAX_MEMORY / 4096); left > 0; ) {
-    const frame = await hear(channel, { clock: context.clock, signal: context.signal, max: MAX_FRAME })
-    if (frame?.type !== 'chunks') throw violation(channel.peer, 'the changed chunks did not come')
-    const chunks = frame.list('chunks', left, (item, fail) =>
-      item instanceof Uint8Array && item.length === 4096 ? item : fail('chunks'),
-    )
-    if (chunks.length === 0) throw violation(channel.peer, 'an empty frame of chunks')
-    left -= chunks.length
-    for (const [i, digest] of (await context.crypto.sha256(chunks)).entries()) {
-      const bytes = chunks[i]
-      if (bytes === undefined) continue
-      missing.delete(hexOf(digest))
-      rows.push([keys.block(agent, hexOf(digest)), bytes])
-    }
-  }
-  if (missing.size > 0) throw new IgorError('HANDOFF_FAILED', `${missing.size} chunks of its memory did not come`)
-  return { current: { block, cid, host }, rows }
-}
-
-/** What has to change in the placed copy. Chunks of the tail are not in the store yet: they come from its rows. */
-const patchOf = async (context: Context, copy: Copy, current: Current, rows: readonly (readonly [string, Uint8Array])[]) => {
-  const fresh = new Map(rows)
-  const { agent } = copy.chain
-  const chunks: (readonly [number, Uint8Array])[] = []
-  for (const [index, digest] of changedChunks(copy.state.block, current.block)) {
-    if (digest === null) chunks.push([index, new Uint8Array(4096)])
-    else chunks.push([index, fresh.get(keys.block(agent, hexOf(digest))) ?? (await readChunk(context, agent, digest))])
-  }
-  return { chunks, memoryBytes: current.block.memory.bytes, globals: current.block.globals, kv: current.host.kv }
 }
 
 const readyForFile = async (inbound: Inbound, channel: Channel): Promise<void> => {
