@@ -77,6 +77,8 @@ export interface HostedOptions {
   readonly executor: Executor
   readonly manifest: Manifest
   readonly init: Uint8Array
+  /** What its birth showed: tick 0 is committed already. */
+  readonly born?: { readonly result: JobResult; readonly time: bigint }
   /** Already placed in a worker with exactly the current state (after a move). */
   readonly placed?: Placed
   readonly onevent: (event: AgentEvent) => void
@@ -406,6 +408,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
       if (!signal.aborted) await serial(step)
     }
   }
+  if (options.born !== undefined) show(options.born.result, options.born.time)
   const running = loop()
 
   const enqueue = <T>(queue: Waiting<T>[], value: T): Promise<void> =>

@@ -87,6 +87,19 @@ describe('an agent at a node', () => {
     expect(agent.status).toMatchObject({ tick: 0, reason: expect.stringContaining('5 ticks in a row failed') })
   })
 
+  it('keeps what it said at its birth', async () => {
+    const node = await world.start()
+    const module = buildAgent({
+      imports: { 'igor.log_emit': 'i32 i32 ->' },
+      memory: 1,
+      data: [{ at: 0, bytes: new TextEncoder().encode('born') }],
+      init: call('igor.log_emit', i32(0), i32(4)),
+      tick: i32(0),
+    })
+    const agent = await node.spawn({ module, manifest: manifest({ tick_interval_ms: 60_000 }) })
+    expect(await until(agent, (event) => (event.type === 'log' ? event : undefined))).toMatchObject({ tick: 0, text: 'born' })
+  })
+
   it('cannot be spawned from bad input, and nothing is left of it', async () => {
     const node = await world.start()
     const before = node.disk.names().map((name) => node.disk.peek(name).length)

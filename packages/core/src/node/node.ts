@@ -233,6 +233,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   }
 
   const resolve = async (peer: string, signal?: AbortSignal): Promise<string> => {
+    if (peer.endsWith(`/p2p/${network.id}`)) return network.id
     if (peer.startsWith('/')) return network.connect(peer, signal)
     const list = heard.list()
     if (peer === network.id || list.some((one) => one.id === peer)) return peer

@@ -9,7 +9,7 @@ import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { bear, loadLedger, modulesInUse } from '../agent/found.ts'
 import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
-import { createHosted, type Hosted } from '../agent/hosted.ts'
+import { createHosted, type Hosted, type HostedOptions } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
 import { moduleRows, sweepModules } from '../agent/modules.ts'
 import type { AgentEvent, Move, MovePhase, NodePolicy, SpawnOptions } from '../api.ts'
@@ -97,7 +97,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     ledger: Ledger,
     manifest: Manifest,
     init: Uint8Array,
-    more: { placed?: Placed; onfirst?: () => void } = {},
+    more: Pick<HostedOptions, 'placed' | 'onfirst' | 'born'> = {},
   ): void => {
     const { agent } = ledger
     ledgers.set(agent, ledger)
@@ -306,7 +306,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
           host: part,
           instrument,
         })
-        host(ledger, manifest, init, { placed })
+        host(ledger, manifest, init, { placed, born: { result, time } })
         return ledger
       } catch (error) {
         executor.drop(placed)
