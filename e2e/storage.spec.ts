@@ -29,9 +29,9 @@ function take(page: Page, before: string | undefined, who: string): Promise<bool
       const store = await tab.store
       try {
         await store.commit({
-          expect: [['authority/agent', before === null ? undefined : utf8(before)]],
+          expect: [['vital/agent', before === null ? undefined : utf8(before)]],
           put: [
-            ['authority/agent', utf8(who)],
+            ['vital/agent', utf8(who)],
             [`history/${who}`, utf8(who)],
           ],
         })
