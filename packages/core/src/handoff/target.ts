@@ -199,7 +199,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
           continue
         }
         if (next.type !== 'commit' || tail === undefined) throw violation(peer, `${next.type} instead of tail and commit`)
-        const since = stoodStill(context, peer, next)
+        const since = stoodStill(context, next, puller.roundTrip)
         const record = decodeRecord(next.bytes('record', 24 * 1024))
         const given = { copy, ground: footing.ground, tail, record, ready: ready.bytes, placed, since }
         const decision = await serial(() => decide(inbound, peer, given))
@@ -261,11 +261,9 @@ const prepare = async (context: Context, channel: Channel, copy: Copy): Promise<
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
-/** `elapsed` here when the agent began to stand still there: the source says how long ago it was, the line takes half a round trip. */
-const stoodStill = ({ clock, network }: Context, peer: string, commit: Fields): number => {
-  const rtt = network.links().find((link) => link.peer === peer)?.rtt ?? 0
-  return clock.elapsed() - commit.count('elapsedUs') / 1000 - rtt / 2
-}
+/** `elapsed` here when the agent began to stand still there: the source says how long ago that was, and the line took half a round trip. */
+const stoodStill = ({ clock }: Context, commit: Fields, roundTrip: number): number =>
+  clock.elapsed() - commit.count('elapsedUs') / 1000 - roundTrip / 2
 
 interface Decision {
   readonly copy: Copy

@@ -10,7 +10,7 @@ import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
 import { type Channel, MAX_FRAME } from '../platform.ts'
-import { hear, hearAnswer, say, sayError, violation } from './wire.ts'
+import { type Fields, hear, hearAnswer, say, sayError, violation } from './wire.ts'
 
 export const BLOCKS_PROTOCOL = '/igor/blocks/1.0.0'
 
@@ -126,6 +126,8 @@ export interface RecordsWish {
 }
 
 export interface Puller {
+  /** Milliseconds that the quickest answer took: a round trip, and little more. */
+  readonly roundTrip: number
   /** The records that the peer shows, oldest first, decoded but not verified. */
   records(agent: string, wish?: RecordsWish): Promise<LineageRecord[]>
   /** Calls `onblocks` with each frame's blocks, their hashes checked. @throws IgorError HANDOFF_FAILED when one is missing */
@@ -137,12 +139,22 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
   const { clock } = context
   const channel = await context.network.open(peer, BLOCKS_PROTOCOL, { direct, ...(signal ? { signal } : {}) })
   const waiting = { clock, ms: FRAME_MS, ...(signal ? { signal } : {}) }
+  let roundTrip = Number.POSITIVE_INFINITY
+  const answerSince = async (asked: number, max?: number): Promise<Fields> => {
+    const answer = await hearAnswer(channel, max === undefined ? waiting : { ...waiting, max })
+    roundTrip = Math.min(roundTrip, clock.elapsed() - asked)
+    return answer
+  }
   return {
+    get roundTrip() {
+      return roundTrip
+    },
     records: async (agent, { proof, brief = false } = {}) => {
+      const asked = clock.elapsed()
       await say(channel, { type: 'records', agent, brief, ...(proof ? { proof } : {}) }, signal)
       const records: LineageRecord[] = []
       for (;;) {
-        const answer = await hearAnswer(channel, waiting)
+        const answer = await answerSince(asked)
         for (const bytes of answer.list('records', MAX_RECORDS, (item, fail) =>
           item instanceof Uint8Array && item.length <= MAX_RECORD_BYTES ? item : fail('records'),
         )) {
@@ -165,11 +177,12 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
     want: readonly CID[],
     onblocks: (blocks: readonly Block[]) => Promise<void>,
   ): Promise<void> {
+    const asked = clock.elapsed()
     const missing = new Set(want.keys())
     const partial = new Map<number, Uint8Array[]>()
     await say(channel, { type: 'blocks', agent, want }, signal)
     for (let last = false; !last; ) {
-      const frame = await hearAnswer(channel, { ...waiting, max: MAX_FRAME })
+      const frame = await answerSince(asked, MAX_FRAME)
       const whole: Block[] = []
       for (const [index, slice, ends] of frame.list('blocks', MAX_WANT, readSlice)) {
         const cid = want[index]
