@@ -78,7 +78,8 @@ export function workerClock(options: WorkerClockOptions = {}): WorkerClock {
   return {
     // Not timeOrigin + performance.now(): that does not follow a clock that is set, and stands still while the machine sleeps.
     now: () => BigInt(Date.now()) * NANOSECONDS,
-    elapsed: () => performance.now(),
+    // From the origin, which is another one in each worker.
+    elapsed: () => performance.timeOrigin + performance.now(),
     sleep: async (ms, signal) => {
       let left = Math.max(ms, 0)
       const until = performance.now() + left

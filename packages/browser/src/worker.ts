@@ -24,6 +24,6 @@ const port = {
   post: (message: unknown, transfer: readonly ArrayBuffer[] = []) => scope.postMessage(message, [...transfer]),
   onmessage: undefined as ((message: unknown) => void) | undefined,
 }
-serve(port, { sha256, now: () => performance.now() })
+serve(port, { sha256, now: () => performance.timeOrigin + performance.now() })
 for (const message of early.splice(0)) port.onmessage?.(message)
 scope.onmessage = ({ data }) => port.onmessage?.(data)

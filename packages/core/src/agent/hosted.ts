@@ -86,8 +86,8 @@ export interface HostedOptions {
   readonly onchange: () => void
   /** It only ticked on: nothing that others have to be told at once. */
   readonly onticked: () => void
-  /** The first tick after a move begins. */
-  readonly onfirst?: () => void
+  /** The first tick after a move was tried; it began at `at`, by the clock's `elapsed`. */
+  readonly onfirst?: (at: number) => void
 }
 
 /** Where an agent stands when it is about to leave. */
@@ -172,15 +172,14 @@ export const createHosted = (options: HostedOptions): Hosted => {
   }
 
   /** One attempt. `lost` leaves no trace in the lineage: it is this node's fault. */
-  const attempt = async (host: HostPart): Promise<{ result: JobResult; time: bigint } | undefined> => {
+  const attempt = async (host: HostPart): Promise<{ result: JobResult; time: bigint; ended: number } | undefined> => {
     const at = await ensurePlaced()
     const { epoch } = ledger.chain
     // Taken back after a refusal, it goes on in a new epoch.
     if (root?.epoch !== epoch) root = { epoch, seed: await seedRoot(context.crypto, ledger.records) }
     const now = clock.now()
     const time = now > host.time ? now : host.time
-    onfirst?.()
-    onfirst = undefined
+    const posted = clock.elapsed()
     const outcome = await executor.run(at, {
       tick: host.tick + 1,
       time,
@@ -190,10 +189,15 @@ export const createHosted = (options: HostedOptions): Hosted => {
       maxMs: BATCH_MS,
       alone,
     })
+    const back = clock.elapsed()
+    // A thread's clock may differ from this one; what it says lies between question and answer.
+    const stamp = (at: number): number => Math.min(Math.max(at, posted), back)
+    onfirst?.(outcome.kind === 'ran' ? stamp(outcome.result.startedAt) : posted)
+    onfirst = undefined
     if (outcome.kind === 'ran') {
       hangs = 0
       alone = false
-      return { result: outcome.result, time }
+      return { result: outcome.result, time, ended: stamp(outcome.result.endedAt) }
     }
     placed = undefined
     alone = outcome.suspect
@@ -340,7 +344,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const rested = host.paused || host.faulted !== null || aside !== undefined
       const runs = departures.length === 0 && !rested && (started >= due || host.inbox.length > 0 || more)
       const ran = runs ? await attempt(host) : undefined
-      if (ran !== undefined) lastTickEnd = clock.elapsed() - ran.result.settleMs
+      if (ran !== undefined) lastTickEnd = ran.ended
       more = ran?.result.more === true && ran.result.trap === undefined
       if (ran !== undefined) host = hostAfter(host, ran.result, ran.time)
       if (ran !== undefined || settled.length > 0) {

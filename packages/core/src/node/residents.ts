@@ -360,8 +360,8 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       const begin = (): void =>
         host(ledger, manifest, init, {
           ...(placed === undefined ? {} : { placed }),
-          onfirst: () => {
-            const downtimeMs = since === undefined ? 0 : Math.max(0, clock.elapsed() - since)
+          onfirst: (at) => {
+            const downtimeMs = since === undefined ? 0 : Math.max(0, at - since)
             const move: Move = { agent, from, to: context.peer, tick, downtimeMs }
             moves.set(agent, move)
             events(agent).emit({ type: 'moved', move })

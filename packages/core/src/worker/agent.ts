@@ -16,7 +16,7 @@ import { wasiImports } from './wasi.ts'
 
 export interface Tools {
   readonly sha256: Sha256
-  /** Milliseconds; never goes back. */
+  /** Milliseconds; never goes back. The same as `Clock.elapsed` of the host tells, as well as the platform can. */
   readonly now: () => number
 }
 
@@ -62,12 +62,13 @@ export interface Agent {
   rest(): Live | undefined
 }
 
-/** `longest` is the time of the longest tick, ms, `ended` when the last one did; `failed` what stopped the tick after the completed ones. */
+/** `longest` is the time of the longest tick, ms, `started` when the first did, `ended` when the last one did; `failed` what stopped the tick after the completed ones. */
 interface Ran {
   readonly session: Session
   readonly ticks: number
   readonly more: boolean
   readonly longest: number
+  readonly started: number
   readonly ended: number
   readonly failed?: string
 }
@@ -149,7 +150,8 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       taken: done.session.taken(),
       logs: done.session.logs,
       longestMs: done.longest,
-      settleMs: tools.now() - done.ended,
+      startedAt: done.started,
+      endedAt: done.ended,
       delta,
       ...(view === undefined ? {} : { view }),
     }
@@ -163,7 +165,8 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     taken: 0,
     logs: [],
     longestMs: 0,
-    settleMs: 0,
+    startedAt: tools.now(),
+    endedAt: tools.now(),
     delta: stillDelta(boundary),
   })
 
@@ -174,14 +177,15 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     let done = 0
     let more = false
     let longest = 0
-    let before = tools.now()
+    const started = tools.now()
+    let before = started
     while (done < maxTicks) {
       session.begin(job.tick + done)
       try {
         more = instance.call('agent_tick') !== 0
       } catch (error) {
         if (!(error instanceof Trap)) throw error
-        return { session, ticks: done, more: false, longest, ended: before, failed: error.message }
+        return { session, ticks: done, more: false, longest, started, ended: before, failed: error.message }
       }
       session.end()
       done++
@@ -190,7 +194,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       before = after
       if (!more || after >= end || session.logBytes() >= MAX_JOB_LOG) break
     }
-    return { session, ticks: done, more, longest, ended: before }
+    return { session, ticks: done, more, longest, started, ended: before }
   }
 
   const run = (job: Job, alive: () => void): JobResult => {
@@ -241,7 +245,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       }
       session.end()
       const ended = tools.now()
-      const done = { session, ticks: 0, more: false, longest: ended - from, ended }
+      const done = { session, ticks: 0, more: false, longest: ended - from, started: from, ended }
       return result(done, settle(instance, session))
     } catch (error) {
       rest()

@@ -105,8 +105,9 @@ export interface JobResult {
   readonly fault?: string
   /** Milliseconds that the longest tick took. */
   readonly longestMs: number
-  /** Milliseconds from the last tick's end until the result was ready. */
-  readonly settleMs: number
+  /** When the first tick began and the last one ended, ms, by the thread's clock (see `Tools.now`). */
+  readonly startedAt: number
+  readonly endedAt: number
   readonly logs: readonly { readonly tick: number; readonly text: string }[]
   readonly view?: View & { readonly tick: number }
   /** What changed since the last result, at the boundary after the last completed tick. */

@@ -28,7 +28,8 @@ const absent = (place: Place): JobResult => ({
   taken: 0,
   logs: [],
   longestMs: 0,
-  settleMs: 0,
+  startedAt: 0,
+  endedAt: 0,
   delta: { memoryBytes: 0, chunks: [], globals: [] },
   fault: 'it was dropped before it ran',
 })
