@@ -67,16 +67,16 @@ export async function recover(files: Files, random: (length: number) => Uint8Arr
     copies.some(({ generation }) => generation > 0),
     random,
   )
-  const { log, scan, window } = found
+  const { log, scan, view } = found
 
-  if (scan.end < window.size) {
+  if (scan.end < view.size) {
     await files.truncate(log.name, scan.end)
     await syncFile(files, log.name)
   }
   const { index, vital } = indexOf(scan)
   const lost = scan.suspectBelow > 0
-  const resolved = await resolveVital(window, log.salt, index, vital, rows, scan.suspectBelow)
-  const intact = await checkValues(window, log.salt, index)
+  const resolved = await resolveVital(view, log.salt, index, vital, rows, scan.suspectBelow)
+  const intact = await checkValues(view, log.salt, index)
   // The newest log is whole: what came before it, or was to come after, is not needed.
   for (const file of names) {
     if (!lost && !file.unfinished && isOutdated(file, log, copies)) await files.remove(file.name)
@@ -119,7 +119,7 @@ async function readCopy(files: Files, candidates: readonly StoreFile[]): Promise
 interface FoundLog {
   readonly log: Log
   readonly scan: Scan
-  readonly window: FileWindow
+  readonly view: FileWindow
 }
 
 async function findLog(
@@ -132,16 +132,16 @@ async function findLog(
   const [newest] = candidates
   if (newest !== undefined) {
     const { name, generation } = newest
-    const window = await openWindow(files, name)
-    const header = decodeFileHeader('igorlog\n', name, await window.read(0, FILE_HEADER))
+    const view = await openWindow(files, name)
+    const header = decodeFileHeader('igorlog\n', name, await view.read(0, FILE_HEADER))
     if (header !== undefined) {
       // The copies may know of a newer log: then all of this one is older than what was durable.
       const noted = rows.generation > generation ? Number.POSITIVE_INFINITY : rows.generation === generation ? rows.noted : 0
-      const scan = await scanLog(window, header.salt, noted)
+      const scan = await scanLog(view, header.salt, noted)
       const sequence = Math.max(rows.sequence, scan.entries.at(-1)?.sequence ?? 0)
       const log = { generation, name, salt: header.salt, length: scan.end, nextIndex: scan.nextIndex, sequence, synced: scan.end }
       await syncFile(files, name)
-      return { log, scan, window }
+      return { log, scan, view }
     }
     // Nothing of it can be told from other bytes. Kept for people to look at.
     await files.rename(name, DAMAGED + name)
@@ -156,9 +156,9 @@ async function findLog(
     await made.append(makeScar(log))
   }
   await made.finish()
-  const window = await openWindow(files, name)
-  const scan = await scanLog(window, made.salt, made.length)
-  return { log: { ...log, length: scan.end, synced: scan.end, nextIndex: scan.nextIndex }, scan, window }
+  const view = await openWindow(files, name)
+  const scan = await scanLog(view, made.salt, made.length)
+  return { log: { ...log, length: scan.end, synced: scan.end, nextIndex: scan.nextIndex }, scan, view }
 }
 
 function newLog(name: string, generation: number, salt: number, sequence: number): Log {
@@ -186,7 +186,7 @@ function indexOf(scan: Scan): { index: KeyIndex; vital: Map<string, MainVital> }
 
 /** Puts the vital keys into the index, each with its highest intact value. */
 async function resolveVital(
-  window: FileWindow,
+  view: FileWindow,
   salt: number,
   index: KeyIndex,
   main: ReadonlyMap<string, MainVital>,
@@ -212,7 +212,7 @@ async function resolveVital(
       continue
     }
     if (entry?.place === undefined) continue
-    const value = await readValue(window, entry.place, salt)
+    const value = await readValue(view, entry.place, salt)
     const same = row !== undefined && row.sequence >= entry.sequence ? row.value : undefined
     const held = value ?? same
     if (held === undefined) intact = false
@@ -221,18 +221,18 @@ async function resolveVital(
   return { inDoubt, intact, newer }
 }
 
-async function readValue(window: FileWindow, place: Place, salt: number): Promise<Uint8Array | undefined> {
-  if (place.length > MAX_VITAL || !(await valueIntact(window, place, salt))) return undefined
-  return (await window.read(place.offset, place.length)).slice()
+async function readValue(view: FileWindow, place: Place, salt: number): Promise<Uint8Array | undefined> {
+  if (place.length > MAX_VITAL || !(await valueIntact(view, place, salt))) return undefined
+  return (await view.read(place.offset, place.length)).slice()
 }
 
 /** Reads every value that is in use. Those that are not intact are marked. @returns false if there was one */
-async function checkValues(window: FileWindow, salt: number, index: KeyIndex): Promise<boolean> {
+async function checkValues(view: FileWindow, salt: number, index: KeyIndex): Promise<boolean> {
   const places = [...index.entries()].filter(([, place]) => place.held === undefined && place.bad === undefined)
   places.sort(([, a], [, b]) => a.offset - b.offset)
   let intact = true
   for (const [key, place] of places) {
-    if (await valueIntact(window, place, salt)) continue
+    if (await valueIntact(view, place, salt)) continue
     intact = false
     index.set(key, { ...place, bad: true })
   }

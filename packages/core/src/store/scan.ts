@@ -32,8 +32,8 @@ export interface Scan {
  *
  * @param noted length of this log that was durable for certain, from elsewhere; the log's own entries say it too
  */
-export async function scanLog(window: FileWindow, salt: number, noted: number): Promise<Scan> {
-  const found = await findEntries(window, salt)
+export async function scanLog(view: FileWindow, salt: number, noted: number): Promise<Scan> {
+  const found = await findEntries(view, salt)
   const durable = found.reduce((most, entry) => Math.max(most, entry.synced), Math.max(noted, FILE_HEADER))
   const entries: Found[] = []
   let end = FILE_HEADER
@@ -45,7 +45,7 @@ export async function scanLog(window: FileWindow, salt: number, noted: number): 
       if (entry.offset > durable) break
       suspectBelow = entry.offset
     }
-    if (entry.offset >= durable && !(await valuesIntact(window, entry, salt))) break
+    if (entry.offset >= durable && !(await valuesIntact(view, entry, salt))) break
     entries.push(entry)
     end = entry.end
     nextIndex = entry.index + 1
@@ -61,56 +61,56 @@ export async function scanLog(window: FileWindow, salt: number, noted: number): 
 
 /** True when a value is what was written. */
 export async function valueIntact(
-  window: FileWindow,
+  view: FileWindow,
   { offset, length, crc }: Pick<Place, 'offset' | 'length' | 'crc'>,
   salt: number,
 ): Promise<boolean> {
-  const bytes = window.peek(offset, length) ?? (await window.read(offset, length))
+  const bytes = view.peek(offset, length) ?? (await view.read(offset, length))
   return bytes.length === length && crc32(bytes, salt) === crc
 }
 
-async function valuesIntact(window: FileWindow, entry: Found, salt: number): Promise<boolean> {
+async function valuesIntact(view: FileWindow, entry: Found, salt: number): Promise<boolean> {
   for (const { value } of entry.items) {
-    if (value !== undefined && !(await valueIntact(window, { ...value, offset: entry.offset + value.at }, salt))) return false
+    if (value !== undefined && !(await valueIntact(view, { ...value, offset: entry.offset + value.at }, salt))) return false
   }
   return true
 }
 
 /** All entries of which a head and a table are intact, wherever they are. */
-async function findEntries(window: FileWindow, salt: number): Promise<Found[]> {
+async function findEntries(view: FileWindow, salt: number): Promise<Found[]> {
   const found: Found[] = []
   let offset = FILE_HEADER
-  while (offset < window.size) {
-    const head = await headAt(window, offset, salt)
-    const next = head !== undefined && !head.behind && head.offset === offset ? head : await search(window, offset, salt)
+  while (offset < view.size) {
+    const head = await headAt(view, offset, salt)
+    const next = head !== undefined && !head.behind && head.offset === offset ? head : await search(view, offset, salt)
     if (next === undefined) break
     const end = next.offset + entryLength(next)
-    if (end > window.size) break
-    const items = await tableOf(window, next, salt)
+    if (end > view.size) break
+    const items = await tableOf(view, next, salt)
     if (items !== undefined) found.push({ ...next, end, items })
     offset = end
   }
   return found
 }
 
-async function headAt(window: FileWindow, offset: number, salt: number): Promise<Head | undefined> {
-  return decodeHead(window.peek(offset, HEAD) ?? (await window.read(offset, HEAD)), salt)
+async function headAt(view: FileWindow, offset: number, salt: number): Promise<Head | undefined> {
+  return decodeHead(view.peek(offset, HEAD) ?? (await view.read(offset, HEAD)), salt)
 }
 
 /** The table in front of the values, else the one behind. */
-async function tableOf(window: FileWindow, head: Head, salt: number): Promise<Item[] | undefined> {
+async function tableOf(view: FileWindow, head: Head, salt: number): Promise<Item[] | undefined> {
   for (const start of [head.offset + HEAD, head.offset + 2 * HEAD + head.table + head.values]) {
-    const items = decodeTable(window.peek(start, head.table) ?? (await window.read(start, head.table)), head, salt)
+    const items = decodeTable(view.peek(start, head.table) ?? (await view.read(start, head.table)), head, salt)
     if (items !== undefined) return items
   }
   return undefined
 }
 
 /** The first entry from `from` on of which one head is intact. */
-async function search(window: FileWindow, from: number, salt: number): Promise<Head | undefined> {
-  for (let base = from; base < window.size; base += STEP) {
+async function search(view: FileWindow, from: number, salt: number): Promise<Head | undefined> {
+  for (let base = from; base < view.size; base += STEP) {
     // Reads a head's length more, so that none is cut in two by the step.
-    const bytes = (await window.read(base, STEP + HEAD - 1)).slice()
+    const bytes = (await view.read(base, STEP + HEAD - 1)).slice()
     for (let i = bytes.indexOf(MAGIC_BYTE); i >= 0 && i < STEP; i = bytes.indexOf(MAGIC_BYTE, i + 1)) {
       const head = decodeHead(bytes.subarray(i, i + HEAD), salt)
       if (head === undefined || head.offset < from) continue
