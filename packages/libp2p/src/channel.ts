@@ -205,6 +205,8 @@ export function createChannel(stream: Stream, { peer, protocol, direct }: Channe
 
   /** Runs `action` after everything that was sent before and when there is credit for it. */
   function enqueue(cost: number, action: () => void, signal?: AbortSignal): Promise<void> {
+    // Nobody looks at the senders of a channel that failed any more.
+    if (failure !== undefined) return Promise.reject(failure)
     return new Promise((resolve, reject) => {
       const sender: Sender = {
         cost,

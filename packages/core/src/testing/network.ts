@@ -198,6 +198,20 @@ export function networkSuite(
         await expect(channel.receive()).rejects.toMatchObject({ code: 'CHANNEL_FAILED', peer: pair.b.id })
       })
 
+      it('that were aborted can be closed, here and there', async () => {
+        const closed = Promise.withResolvers<void>()
+        await using channel = await channelTo(async (reading) => {
+          await reading.send(utf8('ready'))
+          await readAll(reading).catch(() => {})
+          await reading.close()
+          closed.resolve()
+        })
+        await channel.receive()
+        channel.abort(new Error('changed my mind'))
+        await channel.close()
+        await closed.promise
+      })
+
       it('are aborted when their handler throws', async () => {
         await using channel = await channelTo(async (failing) => {
           await failing.receive()
