@@ -8,6 +8,7 @@ import {
   buildMemory,
   type Chain,
   cborCid,
+  chunkEntries,
   decodeRecord,
   decodeState,
   encodeState,
@@ -21,15 +22,16 @@ import {
   startChain,
 } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
-import { decodeRow, encodeRow, type Row, take } from '../authority/row.ts'
+import { decodeRow, doubt, encodeRow, type Row, take } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Expectation, Store } from '../platform.ts'
 import type { Delta } from '../worker/protocol.ts'
-import { chunkDigests, hexOf } from './blocks.ts'
+import { hexOf } from './blocks.ts'
 import { type Context, nowMs } from './context.ts'
 import { decodeHostPart, encodeHostPart, type HostPart } from './host-part.ts'
 import { type Current, type Ledger, openLedger, slotOf } from './ledger.ts'
+import { createRescue, type Rescue } from './rescue.ts'
 
 export interface Birth {
   readonly agent: string
@@ -141,38 +143,72 @@ export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
   })
 }
 
-/** Reads the current state's root and host part. @throws IgorError STORE_DAMAGED */
-export const readCurrent = async (store: Store, agent: string, cid: CID): Promise<Current> => {
-  const read = async (one: CID): Promise<Uint8Array> => {
-    const bytes = await store.get(keys.block(agent, hexOf(one.multihash.digest)))
-    if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${agent} is missing from the store`)
+/** Reads the current state, and checks that all of it is there. @throws IgorError STORE_DAMAGED */
+const readCurrent = async (context: Context, rescue: Rescue, { agent, genesis }: Chain, cid: CID): Promise<Current> => {
+  const { store, crypto } = context
+  const read = async (digest: Uint8Array): Promise<Uint8Array> => {
+    const bytes = await rescue.get(keys.block(agent, hexOf(digest)))
+    const [found] = bytes === undefined ? [] : await crypto.sha256([bytes])
+    if (bytes === undefined || found === undefined || hexOf(found) !== hexOf(digest))
+      throw new IgorError('STORE_DAMAGED', `block ${hexOf(digest).slice(0, 12)} of its state is missing or damaged`)
     return bytes
   }
-  const block = decodeState(await read(cid))
-  return { block, cid, host: decodeHostPart(await read(block.host)) }
+  const block = decodeState(await read(cid.multihash.digest))
+  const host = decodeHostPart(await read(block.host.multihash.digest))
+  await read(genesis.body.manifest.multihash.digest)
+  if (genesis.body.init !== null) await read(genesis.body.init.multihash.digest)
+  // A missing chunk is found now and not in the middle of a move; the content of a sound store's is checked when it is read.
+  const present = new Set(await store.list(keys.blocks(agent)))
+  for (const [, digest] of chunkEntries(block)) {
+    if (store.damaged || !present.has(keys.block(agent, hexOf(digest)))) await read(digest)
+  }
+  return { block, cid, host }
 }
 
 export interface Loaded {
   readonly row: Row
-  /** Undefined where this store only ever declined the agent. */
+  /** Undefined where this store only ever declined the agent, or lost its whole history. */
   readonly ledger: Ledger | undefined
 }
 
-/** The slot order of the keys is the order of the records. */
-const readRecords = async (store: Store, agent: string): Promise<LineageRecord[]> => {
+/** The slot order of the keys is the order of the records. What cannot be read is left out. */
+const readRecords = async (rescue: Rescue, store: Store, agent: string): Promise<LineageRecord[]> => {
   const records: LineageRecord[] = []
   for (const key of await store.list(keys.records(agent))) {
-    const bytes = await store.get(key)
-    if (bytes !== undefined) records.push(decodeRecord(bytes))
+    const bytes = await rescue.get(key)
+    try {
+      if (bytes !== undefined) records.push(decodeRecord(bytes))
+    } catch {
+      // The chain tells whether it can do without.
+    }
   }
   return records
 }
 
-const chainOf = (records: readonly LineageRecord[]): Chain | undefined => {
+/** The history as far as it can be followed. */
+const follow = (records: readonly LineageRecord[]): { chain: Chain; records: LineageRecord[]; broken?: string } | undefined => {
   const [genesis, ...rest] = records
-  if (genesis === undefined || genesis.body.kind !== 'genesis') return undefined
-  // Written by this store itself after verification: hashes and links are checked, signatures not again.
-  return rest.reduce((chain, record) => extendChain(chain, record, { gap: true, trusted: true }), startChain(genesis))
+  if (genesis?.body.kind !== 'genesis') return undefined
+  let chain = startChain(genesis)
+  const followed = [genesis]
+  for (const record of rest) {
+    try {
+      // Written by this store itself after verification: hashes and links are checked, signatures not again.
+      chain = extendChain(chain, record, { gap: true, trusted: true })
+      followed.push(record)
+    } catch (error) {
+      return { chain, records: followed, broken: error instanceof Error ? error.message : String(error) }
+    }
+  }
+  return { chain, records: followed }
+}
+
+/** Whether a slot of this store is the one that may write the agent; undefined: the store does not know any more. */
+export const isOwnedBy = async (store: Store, agent: string, fence: Uint8Array): Promise<boolean | undefined> => {
+  const rescue = createRescue(store)
+  const owner = await rescue.get(keys.owner(agent))
+  if (owner === undefined) return rescue.lossy ? undefined : true
+  return hexOf(owner) === hexOf(fence)
 }
 
 /**
@@ -183,32 +219,35 @@ export const loadLedger = async (context: Context, agent: string): Promise<Loade
   const { store } = context
   const bytes = await store.get(keys.authority(agent))
   if (bytes === undefined) return undefined
-  const row = decodeRow(bytes)
-  let chain: Chain | undefined
-  let records: LineageRecord[] = []
+  const rescue = createRescue(store)
+  let row = decodeRow(bytes)
+  const lives = row.state === 'active-owner' || row.state === 'handoff-pending'
+  const found = follow(await readRecords(rescue, store, agent))
   let current: Current | undefined
-  let broken: string | undefined
-  try {
-    records = await readRecords(store, agent)
-    chain = chainOf(records)
-    if (chain !== undefined && row.state !== 'retired') {
-      if (!chain.head.id.equals(row.slot.id)) {
-        broken = `the store ends at record ${chain.head.body.seq}, but ${row.slot.seq} was written`
-      } else if (chain.state?.body.state != null) {
-        current = await readCurrent(store, agent, chain.state.body.state)
-        // A missing chunk is found now and not in the middle of a move; its content is checked when it is read.
-        const present = new Set(await store.list(keys.blocks(agent)))
-        for (const digest of chunkDigests(current.block)) {
-          if (!present.has(keys.block(agent, digest))) throw new IgorError('STORE_DAMAGED', 'a chunk of its memory is missing')
-        }
+  let broken = found === undefined ? 'it is gone' : found.broken
+  if (found !== undefined && row.state !== 'retired') {
+    const { chain } = found
+    if (!chain.head.id.equals(row.slot.id)) {
+      broken ??= `the store ends at record ${chain.head.body.seq}, but ${row.slot.seq} was written`
+    } else if (chain.state?.body.state != null) {
+      try {
+        current = await readCurrent(context, rescue, chain, chain.state.body.state)
+      } catch (error) {
+        broken ??= error instanceof Error ? error.message : String(error)
       }
     }
-  } catch (error) {
-    broken = error instanceof Error ? error.message : String(error)
   }
-  if (chain === undefined) return { row, ledger: undefined }
-  const ledger = openLedger(context, { chain, row, records, current })
-  if (broken !== undefined && row.state !== 'retired') await ledger.halt(`its stored history is damaged: ${broken}`)
+  if ((await isOwnedBy(store, agent, context.fence)) === undefined) broken ??= 'which node of this store it lives in is not known'
+  const expect: Expectation[] = [[keys.authority(agent), bytes]]
+  if (broken !== undefined && lives) {
+    row = doubt(row, `its stored history is damaged: ${broken}`)
+    await store.commit({ put: [[keys.authority(agent), encodeRow(row)]], expect })
+  } else if (broken === undefined && rescue.doubtful.size > 0) {
+    // All of it was checked against the row, which is kept apart: written again it is beyond doubt.
+    await store.commit({ put: [...rescue.doubtful, [keys.owner(agent), context.fence]], expect })
+  }
+  if (found === undefined) return { row, ledger: undefined }
+  const ledger = openLedger(context, { chain: found.chain, row, records: found.records, current })
   await sweepBlocks(store, ledger)
   return { row: ledger.row, ledger }
 }
@@ -221,21 +260,22 @@ const sweepBlocks = async (store: Store, ledger: Ledger): Promise<void> => {
   if (remove.length > 0) await store.commit({ remove, durable: false })
 }
 
-/** Conditions under which an agent may be taken in: nobody wrote meanwhile. */
-export const expectUnchanged = async (store: Store, agent: string): Promise<Expectation[]> => [
-  [keys.authority(agent), await store.get(keys.authority(agent))],
-  [keys.owner(agent), await store.get(keys.owner(agent))],
-]
-
-/** Modules that any agent in this store names, those of other tabs included. */
-export const modulesInUse = async (store: Store): Promise<Set<string>> => {
+/** Modules that agents in this store run, those of other tabs included; undefined: some of them are not known any more. */
+export const modulesInUse = async (store: Store): Promise<Set<string> | undefined> => {
   const used = new Set<string>()
+  const rescue = createRescue(store)
   for (const key of await store.list(keys.authorities)) {
     const agent = key.slice(keys.authorities.length)
-    const [first] = await store.list(keys.records(agent))
-    const bytes = first === undefined ? undefined : await store.get(first)
-    const body = bytes === undefined ? undefined : decodeRecord(bytes).body
-    if (body?.kind === 'genesis') used.add(body.module.toString())
+    try {
+      const row = await rescue.get(key)
+      if (row !== undefined && decodeRow(row).state === 'retired') continue
+      const [first] = await store.list(keys.records(agent))
+      const bytes = first === undefined ? undefined : await rescue.get(first)
+      const body = bytes === undefined ? undefined : decodeRecord(bytes).body
+      if (body?.kind === 'genesis') used.add(body.module.toString())
+    } catch {
+      return undefined
+    }
   }
-  return used
+  return rescue.lossy || rescue.doubtful.size > 0 ? undefined : used
 }

@@ -154,7 +154,13 @@ export const createHosted = (options: HostedOptions): Hosted => {
     if (placed !== undefined) return placed
     const { module } = ledger.chain.genesis.body
     const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
-    await executor.load(module.toString(), () => readModule(context.store, module), limits)
+    await executor
+      .load(module.toString(), () => readModule(context.store, module), limits)
+      .catch((cause) => {
+        if (!(cause instanceof IgorError) || cause.code !== 'STORE_DAMAGED') throw cause
+        // Nothing of the agent's own is in doubt: with its module it can go on, here or elsewhere.
+        throw new IgorError('HOST_FAULT', `the module of ${ledger.agent} is damaged in the store of this node`, { cause })
+      })
     const { placed: at } = await executor.place({
       module: module.toString(),
       ...limits,
@@ -342,7 +348,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
         return
       }
       const rested = host.paused || host.faulted !== null || aside !== undefined
-      const runs = departures.length === 0 && !rested && (started >= due || host.inbox.length > 0 || more)
+      const runs = !rested && (started >= due || host.inbox.length > 0 || more)
       const ran = runs ? await attempt(host) : undefined
       if (ran !== undefined) lastTickEnd = ran.ended
       more = ran?.result.more === true && ran.result.trap === undefined

@@ -35,13 +35,13 @@ export const readModule = async (store: Store, cid: CID): Promise<Uint8Array> =>
   return joinModule(cid, (part) => blocks.get(part.toString()))
 }
 
-/** Removes modules that no agent here names. Only while nothing is being copied in. */
-export const sweepModules = async (store: Store, used: ReadonlySet<string>): Promise<void> => {
+/** Removes modules that no agent here runs. What was written since `modules` were listed stays. */
+export const sweepModules = async (store: Store, modules: readonly string[], used: ReadonlySet<string>): Promise<void> => {
   const keep = new Set(used)
   for (const cid of used) {
     const root = await store.get(keys.module(cid))
     if (root !== undefined) for (const part of moduleParts(CID.parse(cid), root)) keep.add(part.toString())
   }
-  const remove = (await store.list(keys.modules)).filter((key) => !keep.has(key.slice(keys.modules.length)))
+  const remove = modules.filter((key) => !keep.has(key.slice(keys.modules.length)))
   if (remove.length > 0) await store.commit({ remove, durable: false })
 }

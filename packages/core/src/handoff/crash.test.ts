@@ -14,7 +14,7 @@ const random = (seed: number) => (): number => {
   seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
   return seed / 2 ** 32
 }
-const unsynced = (n: number): CrashOptions => (n % 2 === 0 ? { unsynced: 'torn', random: random(n + 1) } : { unsynced: 'gone' })
+const unsynced = (n: number): CrashOptions => (n % 4 < 2 ? { unsynced: 'torn', random: random(n + 1) } : { unsynced: 'gone' })
 
 const SIDES = ['source', 'target'] as const
 type Side = (typeof SIDES)[number]
@@ -32,12 +32,13 @@ const sweep = async (count: number, one: (n: number) => Promise<void>): Promise<
 /** Resolves when the condition holds, looked at whenever one of the nodes has something to report. */
 const reported = (nodes: readonly Node[], condition: () => boolean): Promise<void> =>
   new Promise((resolve) => {
-    const offs = nodes.map((node) => node.onevent(() => look()))
+    const offs: (() => void)[] = []
     const look = (): void => {
       if (!condition()) return
       for (const off of offs) off()
       resolve()
     }
+    offs.push(...nodes.map((node) => node.onevent(look)))
     look()
   })
 

@@ -17,9 +17,12 @@ export interface House {
   readonly policy: NodePolicy
   /** Agents that live here or are on their way in. */
   readonly hosted: number
+  /** Its store lost data, decisions on handoffs perhaps: it takes nobody in. */
+  readonly damaged: boolean
 }
 
-export const roomOf = ({ policy, hosted }: House): number => Math.max(0, (policy.maxAgents ?? DEFAULT_MAX_AGENTS) - hosted)
+export const roomOf = ({ policy, hosted, damaged }: House): number =>
+  damaged ? 0 : Math.max(0, (policy.maxAgents ?? DEFAULT_MAX_AGENTS) - hosted)
 
 const reject = (message: string): never => {
   throw new IgorError('HANDOFF_REJECTED', message)
@@ -28,6 +31,7 @@ const reject = (message: string): never => {
 /** @throws IgorError HANDOFF_REJECTED with a sentence for the owner */
 export const checkHouse = (house: House, from: string): void => {
   const { policy } = house
+  if (house.damaged) reject('the data folder of that node was damaged: it takes no agents in')
   if (policy.allow !== undefined && !policy.allow.includes(from)) reject('that node takes agents from peers on its list only')
   if (roomOf(house) === 0) reject(`that node has no room: it hosts ${house.hosted} agents already`)
 }

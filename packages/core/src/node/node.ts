@@ -37,6 +37,8 @@ const FILE_READY_MS = 24 * 60 * 60_000
 /** Channels of one protocol that a peer may hold open: pages watch every agent in sight. */
 const MAX_WATCHES = 128
 const MAX_CHANNELS = 16
+/** Events kept until somebody listens. */
+const MAX_EARLY = 100
 
 export interface CoreNodeOptions extends NodeOptions {
   readonly residence?: Residence
@@ -53,7 +55,12 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const ended = new AbortController()
   const changes = createEmitter<void>()
   const events = createEmitter<NodeEvent>()
-  const report = (event: NodeEvent): void => events.emit(event)
+  // What happens while the node starts is kept for the first who listens.
+  const early: NodeEvent[] = []
+  const report = (event: NodeEvent): void => {
+    if (events.size === 0 && early.length < MAX_EARLY) early.push(event)
+    events.emit(event)
+  }
   const context: Context = {
     clock,
     crypto,
@@ -89,9 +96,17 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     tell()
   }
 
-  const house = () => ({ peer: network.id, policy, hosted: residents.count + (arrivals?.count ?? 0) })
+  const house = () => ({ peer: network.id, policy, hosted: residents.count + (arrivals?.count ?? 0), damaged: store.damaged })
   let peers: ReturnType<typeof openPeers> | undefined
   let arrivals: ReturnType<typeof createArrivals> | undefined
+  if (store.damaged) {
+    report({
+      level: 'error',
+      code: 'STORE_DAMAGED',
+      message:
+        'the data of this node was damaged: agents whose data is whole go on, the others are halted. Move them away, and start this node with a new data folder',
+    })
+  }
   const residents = await openResidents({
     context,
     executor,
@@ -318,6 +333,11 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
         signer: (chain) => (owner.learn(chain.genesis.body) ? owner.signer(chain.agent) : undefined),
         force: given.force ?? false,
         admit: (manifest) => {
+          if (store.damaged)
+            throw new IgorError(
+              'STORE_DAMAGED',
+              'the data of this node was damaged: import it into a node with a new data folder',
+            )
           if (roomOf(house()) === 0)
             throw new IgorError('QUOTA', `this node has no room for another agent (${policy.maxAgents ?? DEFAULT_MAX_AGENTS})`)
           checkGuest(house(), manifest)
@@ -340,7 +360,13 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     },
     usage: () => store.usage(),
     onchange: (listener) => changes.on(listener),
-    onevent: (listener) => events.on(listener),
+    onevent: (listener) => {
+      const missed = early.splice(0)
+      void Promise.resolve().then(() => {
+        for (const event of missed) listener(event)
+      })
+      return events.on(listener)
+    },
     stop: async () => {
       if (ended.signal.aborted) return
       for (const stop of stops) stop()

@@ -5,9 +5,8 @@
  * @module
  */
 import type { Chain, Genesis, LineageRecord } from '@igor/lineage'
-import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
-import { bear, loadLedger, modulesInUse } from '../agent/found.ts'
+import { bear, isOwnedBy, loadLedger, modulesInUse } from '../agent/found.ts'
 import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
 import { createHosted, type Hosted, type HostedOptions } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
@@ -35,6 +34,8 @@ export interface Residents {
   hosted(agent: string): Hosted | undefined
   ledger(agent: string): Ledger | undefined
   ledgers(): readonly Ledger[]
+  /** Agents whose history the store lost, and why they stand still. */
+  lost(): ReadonlyMap<string, string>
   /** Of an agent that lives here or did since this node began. */
   manifest(agent: string): Manifest | undefined
   lastMove(agent: string): Move | undefined
@@ -80,6 +81,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   const hosted = new Map<string, Hosted>()
   const ledgers = new Map<string, Ledger>()
   const outgoing = new Map<string, Outgoing>()
+  const lost = new Map<string, string>()
   const manifests = new Map<string, Manifest>()
   const moves = new Map<string, Move>()
   const phases = new Map<string, MovePhase>()
@@ -100,6 +102,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     more: Pick<HostedOptions, 'placed' | 'onfirst' | 'born'> = {},
   ): void => {
     const { agent } = ledger
+    lost.delete(agent)
     ledgers.set(agent, ledger)
     manifests.set(agent, manifest)
     hosted.set(
@@ -172,14 +175,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     const loaded = await loadLedger(context, agent)
     const ledger = loaded?.ledger
     if (ledger === undefined) {
-      if (loaded !== undefined && loaded.row.state !== 'retired') {
-        context.report({
-          level: 'error',
-          code: 'STORE_DAMAGED',
-          agent,
-          message: `the history of ${agent} is gone from the store: it halts until its owner recovers it`,
-        })
-      }
+      if (loaded?.row.state === 'recovery-required') lose(agent, loaded.row.why)
       return
     }
     ledgers.set(agent, ledger)
@@ -198,20 +194,27 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     } else if (ledger.row.state === 'handoff-pending') ask(ledger)
   }
 
+  /** What stands in the store of an agent cannot be shown as a ledger: it stands still. */
+  const lose = (agent: string, why: string): void => {
+    lost.set(agent, why)
+    context.report({ level: 'error', code: 'STORE_DAMAGED', agent, message: `${agent} is halted: ${why}` })
+  }
+
   const mine = async (): Promise<string[]> => {
     const agents: string[] = []
     for (const key of await store.list(keys.authorities)) {
       const agent = key.slice(keys.authorities.length)
-      const owner = await store.get(keys.owner(agent))
-      if (owner === undefined || hexOf(owner) === hexOf(context.fence)) agents.push(agent)
+      if ((await isOwnedBy(store, agent, context.fence)) !== false) agents.push(agent)
     }
     return agents
   }
   for (const agent of await mine()) {
-    await load(agent).catch((error) => context.report({ level: 'error', code: 'STORE_DAMAGED', agent, message: String(error) }))
+    await load(agent).catch((error) => lose(agent, error instanceof Error ? error.message : String(error)))
   }
 
-  await sweepModules(store, await modulesInUse(store))
+  const modules = await store.list(keys.modules)
+  const used = store.damaged ? undefined : await modulesInUse(store)
+  if (used !== undefined) await sweepModules(store, modules, used)
 
   /** What another history means for the one here, and what follows. @throws IgorError when theirs conflicts */
   const compare = async (ledger: Ledger, theirs: { chain: Chain; records: readonly LineageRecord[] }): Promise<void> => {
@@ -258,6 +261,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     hosted: (agent) => hosted.get(agent),
     ledger: (agent) => ledgers.get(agent),
     ledgers: () => [...ledgers.values()],
+    lost: () => lost,
     manifest: (agent) => manifests.get(agent),
     lastMove: (agent) => moves.get(agent),
     progress: (agent) => {
@@ -278,6 +282,8 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       }
       // Moving is not asked for here: an agent may start where it could not go.
       checkGuest(options.house(), { ...manifest, migration: { enabled: true, maxPricePerSecond: null, allow: null } })
+      if (store.damaged)
+        throw new IgorError('STORE_DAMAGED', 'the data of this node was damaged: start agents on a node with a new data folder')
       if (roomOf(options.house()) === 0)
         throw new IgorError('QUOTA', 'this node has no room for another agent: retire or move one, or raise its limit')
       const { cid, rows } = moduleRows(given.module)

@@ -12,6 +12,9 @@ import type { Owner } from './owner.ts'
 import type { Peers } from './peers.ts'
 import type { Residents } from './residents.ts'
 
+/** A reason is a sentence or two; watchers take no more than 1024 characters. */
+const MAX_WHY = 900
+
 interface Sources {
   readonly peer: string
   readonly residents: Residents
@@ -23,7 +26,7 @@ const stateHere = (residents: Residents, ledger: Ledger): { state: AgentState; r
   const { row, chain, agent, current } = ledger
   switch (row.state) {
     case 'recovery-required':
-      return { state: 'halted', reason: `${row.why}. It stands still here; only its owner can recover it.` }
+      return { state: 'halted', reason: `${row.why.slice(0, MAX_WHY)}. It stands still here; only its owner can recover it.` }
     case 'handoff-pending': {
       const { authority } = chain
       const to = authority.status === 'offered' ? authority.ready.to : 'its target'
@@ -34,7 +37,8 @@ const stateHere = (residents: Residents, ledger: Ledger): { state: AgentState; r
       return chain.authority.status === 'retired' ? { state: 'retired', reason: 'Its owner gave it up.' } : { state: 'moved' }
     case 'active-owner': {
       const hosted = residents.hosted(agent)
-      if (hosted?.aside !== undefined) return { state: 'faulted', reason: hosted.aside }
+      const why = hosted?.aside ?? residents.lost().get(agent)
+      if (why !== undefined) return { state: 'faulted', reason: why.slice(0, MAX_WHY) }
       const host = current?.host
       if (host?.faulted != null) return { state: 'faulted', reason: `${host.faulted}. Resume it to try again.` }
       if (host?.paused === true) return { state: 'paused' }
@@ -73,6 +77,27 @@ const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentSta
   }
 }
 
+/** An agent whose history the store lost: only its owner can go on, from a copy. */
+const ofLost = ({ peer, owner }: Sources, agent: string, why: string): AgentStatus => ({
+  agent,
+  name: agentNameOf(agent),
+  state: 'halted',
+  reason: `${why.slice(0, MAX_WHY)}. It stands still here; only its owner can recover it, from a copy.`,
+  tick: 0,
+  epoch: 0,
+  seq: 0,
+  head: '',
+  budget: 0n,
+  host: peer,
+  here: true,
+  resided: true,
+  owned: owner.owns(agent) ?? false,
+  public: false,
+  capabilities: [],
+  inbox: 0,
+  memory: 0,
+})
+
 /** An agent that lives elsewhere, by the word of its host. */
 const ofSaid = ({ residents, owner }: Sources, peer: string, said: SaidAgent, known: AgentStatus | undefined): AgentStatus => {
   const { agent, name, state, tick, epoch, seq, head } = said
@@ -103,7 +128,8 @@ const ofSaid = ({ residents, owner }: Sources, peer: string, said: SaidAgent, kn
 /** Undefined: neither here nor at any peer in sight. */
 export const statusOf = (sources: Sources, agent: string): AgentStatus | undefined => {
   const ledger = sources.residents.ledger(agent)
-  const known = ledger === undefined ? undefined : ofLedger(sources, ledger)
+  const why = sources.residents.lost().get(agent)
+  const known = ledger === undefined ? (why === undefined ? undefined : ofLost(sources, agent, why)) : ofLedger(sources, ledger)
   if (known?.here === true) return known
   const host = sources.peers.hostOf(agent)
   if (host === undefined) return known
@@ -113,7 +139,8 @@ export const statusOf = (sources: Sources, agent: string): AgentStatus | undefin
 }
 
 export const listStatuses = (sources: Sources): AgentStatus[] => {
-  const agents = new Set(sources.residents.ledgers().map((ledger) => ledger.agent))
+  const { residents } = sources
+  const agents = new Set([...residents.ledgers().map((ledger) => ledger.agent), ...residents.lost().keys()])
   for (const said of sources.peers.said()) for (const one of said.agents) if (one.state !== 'moved') agents.add(one.agent)
   return [...agents].flatMap((agent) => statusOf(sources, agent) ?? [])
 }
