@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { decodeReady, type LineageRecord } from '@igor/lineage'
+import { decodeReady, type LineageRecord, type Ready } from '@igor/lineage'
 import type { Crypto } from '../platform.ts'
 
 const text = new TextEncoder()
@@ -25,26 +25,31 @@ const u64 = (value: number): Uint8Array => {
   return bytes
 }
 
+/** The ready by which another party gave its nonce to the accept at this place. */
+const givenTo = (records: readonly LineageRecord[], at: number): Ready | undefined => {
+  const before = records[at - 1]?.body
+  if (records[at]?.body.kind !== 'accept') return undefined
+  return before?.kind === 'handoff' || before?.kind === 'recover' ? decodeReady(before.ready).ready : undefined
+}
+
 /** @param records the anchors, oldest first, from genesis */
 export const seedRoot = async (crypto: Crypto, records: readonly LineageRecord[]): Promise<Uint8Array> => {
-  let root: Uint8Array = new Uint8Array(32)
-  let before: LineageRecord | undefined
   const hash = async (...parts: readonly Uint8Array[]): Promise<Uint8Array> => {
-    const [digest] = await crypto.sha256([concat(...parts)])
-    return digest ?? root
+    const [digest] = await crypto.sha256([concat(text.encode('igor/r/1'), ...parts)])
+    return digest ?? new Uint8Array(32)
   }
-  for (const record of records) {
-    const { body } = record
-    if (body.kind === 'genesis') root = body.nonce
-    if (body.kind === 'accept') {
-      const given =
-        before?.body.kind === 'handoff' || before?.body.kind === 'recover' ? decodeReady(before.body.ready).ready : undefined
-      root =
-        given === undefined
-          ? await hash(text.encode('igor/r/1'), root, u64(body.epoch))
-          : await hash(text.encode('igor/r/1'), given.handoff, given.nonce)
-    }
-    before = record
+  // A nonce that was given leaves nothing of what was before it: an agent that moved a thousand times has one to look at.
+  let at = records.length - 1
+  let given: Ready | undefined
+  while (at > 0 && given === undefined) {
+    given = givenTo(records, at)
+    if (given === undefined) at--
+  }
+  const first = records[0]?.body
+  const nonce = first?.kind === 'genesis' ? first.nonce : new Uint8Array(32)
+  let root = given === undefined ? nonce : await hash(given.handoff, given.nonce)
+  for (const { body } of records.slice(at + 1)) {
+    if (body.kind === 'accept') root = await hash(root, u64(body.epoch))
   }
   return root
 }

@@ -287,8 +287,11 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   if (!isHandoff(record) || !sameBytes(record.body.ready, given.ready))
     throw violation(peer, 'it commits something else than was offered')
   const orders = tail instanceof Error ? [] : tail.orders
+  // Under way while the signature is checked.
+  const looked = Promise.all([decisionOn(context, record), hasModule(context.store, copy.chain.genesis.body.module)])
+  looked.catch(() => {})
   const chain = extendChain(copy.chain, record, { gap: true, known: [given.ready, ...orders] })
-  const decided = await decisionOn(context, record)
+  const [decided, runnable] = await looked
   if (decided !== undefined) return decided
   const no = (code: RefusalCode, reason: string) => refuse(context, record, code, reason)
   if (chain.authority.status === 'offered' && nowMs(context.clock) > chain.authority.ready.expiry)
@@ -298,7 +301,8 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   if (record.body.state?.equals(current.cid) !== true)
     return no('invalid', 'the state that came is not the one that the record names')
   if (record.body.tick !== current.host.tick) return no('invalid', 'record and state disagree about the tick')
-  if (!(await hasModule(context.store, chain.genesis.body.module))) return no('failed', 'its module is no longer here')
+  // Another tab of this browser may have swept it away: no agent here names it yet.
+  if (!runnable) return no('failed', 'its module is no longer here')
   const arrival = { chain, records: [...copy.records, record], current, rows, refs, ground }
   const { ledger, record: decision } = await accept(context, arrival)
   inbound.arrived({ ledger, manifest: copy.manifest, init: copy.init, placed, from: peer, since })
