@@ -9,7 +9,9 @@ export default defineConfig({
   // Nodes, relays and browsers share the machine's cores: side by side they would measure each other.
   workers: 1,
   retries: 0,
-  timeout: 60_000,
+  // Tests wait for events: a busy machine takes longer, and none waits for nothing.
+  timeout: 120_000,
+  expect: { timeout: 15_000 },
   reporter: 'list',
   use: {
     browserName: 'chromium',
