@@ -1,9 +1,11 @@
 // A counter that carries weight, for measuring. Init text: `<size> <chunks> [<of>] [busy]`. Fills `size` MiB (`64K`: KiB) of memory,
-// changes so many chunks of 4 KiB each tick, one after the other or only `of` so many, and if busy asks for the next tick at once.
+// changes so many chunks of 4 KiB each tick, one after the other or only `of` so many, and if busy computes for some milliseconds and
+// asks for the next tick at once.
 import { initText, log } from "@igor/sdk-as/assembly";
 
 const CHUNK: i32 = 4096;
 const PAGE: i32 = 65536;
+const SPIN: i32 = 1 << 21;
 const MAX_KIB: i32 = 60 << 10;
 
 let count: u64 = 0;
@@ -12,6 +14,16 @@ let next: i32 = 0;
 let window: i32 = 0;
 let start: usize = 0;
 let busy: i32 = 0;
+let bits: u64 = 0x9e3779b97f4a7c15;
+
+// xorshift64
+// @ts-ignore: decorator
+@inline
+function stir(): void {
+  bits ^= bits << 13;
+  bits ^= bits >> 7;
+  bits ^= bits << 17;
+}
 
 export function agent_init(): void {
   const words = initText().split(" ");
@@ -27,13 +39,10 @@ export function agent_init(): void {
   const before = memory.grow(pages);
   assert(before >= 0);
   start = <usize>before << 16;
-  // xorshift64: no chunk is zero, none compresses.
-  let bits: u64 = 0x9e3779b97f4a7c15;
+  // No chunk is zero, none compresses.
   const end = start + bytes;
   for (let at = start; at < end; at += 8) {
-    bits ^= bits << 13;
-    bits ^= bits >> 7;
-    bits ^= bits << 17;
+    stir();
     store<u64>(at, bits);
   }
   log("carries " + (bytes >> 10).toString() + " KiB, changes " + touch.toString() + " chunks a tick");
@@ -46,5 +55,6 @@ export function agent_tick(): i32 {
     next = (next + 1) % window;
   }
   log("tick " + count.toString());
+  if (busy) for (let i = 0; i < SPIN; i++) stir();
   return busy;
 }
