@@ -26,4 +26,8 @@ export const keys = {
   /** Modules are shared by all agents that run them. */
   module: (cid: string): string => `module/${cid}`,
   modules: 'module/',
+  /** Another value whenever an agent comes that runs one of the modules … */
+  moduleUse: 'modules/used',
+  /** … and whenever some are swept away. */
+  moduleSweep: 'modules/swept',
 } as const

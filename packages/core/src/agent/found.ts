@@ -31,6 +31,7 @@ import { hexOf } from './blocks.ts'
 import { type Context, nowMs } from './context.ts'
 import { decodeHostPart, encodeHostPart, type HostPart } from './host-part.ts'
 import { type Current, type Ledger, openLedger, slotOf } from './ledger.ts'
+import { useOfModule } from './modules.ts'
 import { createRescue, type Rescue } from './rescue.ts'
 
 export interface Birth {
@@ -121,6 +122,7 @@ export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
   await context.store.commit({
     put: [
       ...birth.moduleRows,
+      useOfModule(context.crypto),
       blockRow(manifest, birth.manifest),
       ...(init === null ? [] : [blockRow(init, birth.init)]),
       blockRow(state.cid, state.bytes),

@@ -5,9 +5,9 @@
  */
 import { joinModule, moduleParts, splitModule } from '@igor/lineage'
 import { CID } from 'multiformats/cid'
-import { IgorError } from '../errors.ts'
+import { ConflictError, IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Store } from '../platform.ts'
+import type { Crypto, Store } from '../platform.ts'
 
 /** Rows that put a module into the store. */
 export const moduleRows = (bytes: Uint8Array): { readonly cid: CID; readonly rows: (readonly [string, Uint8Array])[] } => {
@@ -35,13 +35,35 @@ export const readModule = async (store: Store, cid: CID): Promise<Uint8Array> =>
   return joinModule(cid, (part) => blocks.get(part.toString()))
 }
 
-/** Removes modules that no agent here runs. What was written since `modules` were listed stays. */
-export const sweepModules = async (store: Store, modules: readonly string[], used: ReadonlySet<string>): Promise<void> => {
+/** Bytes that tell one time from another. */
+const MARK_BYTES = 8
+
+/** The row that says that an agent came. */
+export const useOfModule = ({ random }: Crypto): readonly [string, Uint8Array] => [keys.moduleUse, random(MARK_BYTES)]
+
+/**
+ * Removes modules that no agent here runs, unless an agent comes meanwhile (tabs share a store).
+ *
+ * @param inUse those that agents run; undefined: not known, nothing is removed
+ */
+export const sweepModules = async (
+  store: Store,
+  crypto: Crypto,
+  inUse: (store: Store) => Promise<ReadonlySet<string> | undefined>,
+): Promise<void> => {
+  const mark = await store.get(keys.moduleUse)
+  const modules = await store.list(keys.modules)
+  const used = await inUse(store)
+  if (used === undefined) return
   const keep = new Set(used)
   for (const cid of used) {
     const root = await store.get(keys.module(cid))
     if (root !== undefined) for (const part of moduleParts(CID.parse(cid), root)) keep.add(part.toString())
   }
   const remove = modules.filter((key) => !keep.has(key.slice(keys.modules.length)))
-  if (remove.length > 0) await store.commit({ remove, durable: false })
+  if (remove.length === 0) return
+  const swept = [keys.moduleSweep, crypto.random(MARK_BYTES)] as const
+  await store.commit({ remove, put: [swept], expect: [[keys.moduleUse, mark]], durable: false }).catch((error) => {
+    if (!(error instanceof ConflictError)) throw error
+  })
 }

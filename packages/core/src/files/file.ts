@@ -12,6 +12,7 @@ import {
   chunkEntries,
   decodeState,
   extendChain,
+  joinModule,
   type LineageRecord,
   makeReady,
   moduleParts,
@@ -30,9 +31,11 @@ import type { Hosted } from '../agent/hosted.ts'
 import type { Current, Ledger } from '../agent/ledger.ts'
 import { decodeRow, type Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
+import type { Executor, Placed } from '../execution/executor.ts'
+import { checkSize } from '../handoff/arrival.ts'
 import { accept, offeredHere } from '../handoff/decide.ts'
 import { keys } from '../keys.ts'
-import { type Manifest, parseManifest } from '../manifest.ts'
+import { granted, type Manifest, parseManifest } from '../manifest.ts'
 
 /**
  * All that is needed to go on elsewhere, or to check the history: records, origin, module, state.
@@ -81,6 +84,8 @@ export interface Imported {
   readonly init: Uint8Array
   /** The last host by the file. */
   readonly from: string
+  /** In a worker already, with the state of the file. */
+  readonly placed: Placed
   /** Unix ms of the file's last record, by its signer's clock. */
   readonly leftAt: number
 }
@@ -91,6 +96,7 @@ export interface ImportPlan {
   readonly force: boolean
   /** Policy of this node. Throws when it does not take the agent. */
   readonly admit: (manifest: Manifest) => void
+  readonly executor: Executor
 }
 
 /**
@@ -119,20 +125,51 @@ export const importFile = async (context: Context, bytes: Uint8Array, plan: Impo
   if (cid == null) throw new IgorError('BAD_FILE', 'the file has no state to go on from')
   const state = decodeState(block(cid))
   const host = decodeHostPart(block(state.host))
+  if (host.tick !== chain.tick) throw new IgorError('BAD_FILE', 'record and state of the file disagree about the tick')
   const { init } = chain.genesis.body
-  const { ledger } = await accept(context, {
-    chain,
-    records,
-    current: { block: state, cid, host },
-    rows: rowsOf(agent, file),
+  const initBytes = init === null ? new Uint8Array() : block(init)
+  const current = { block: state, cid, host }
+  const placed = await place(plan.executor, file, manifest, initBytes, current)
+  const { ledger } = await accept(context, { chain, records, current, rows: rowsOf(agent, file) }).catch((error) => {
+    plan.executor.drop(placed)
+    throw error
   })
   return {
     ledger,
     manifest,
-    init: init === null ? new Uint8Array() : block(init),
+    placed,
+    init: initBytes,
     from: hostBefore(file.chain),
     leftAt: file.chain.head.body.time,
   }
+}
+
+/** Nothing is taken over that cannot run here. @throws IgorError BAD_MODULE | CAPABILITY_NOT_GRANTED | BAD_FILE | HOST_FAULT */
+const place = async (
+  executor: Executor,
+  { chain, blocks }: AgentFile,
+  manifest: Manifest,
+  init: Uint8Array,
+  { block, host }: Current,
+): Promise<Placed> => {
+  checkSize(chain.agent, manifest, block)
+  const { module } = chain.genesis.body
+  const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
+  await executor.load(module.toString(), async () => joinModule(module, (part) => blocks.get(part.toString())), limits)
+  const chunks = [...chunkEntries(block)].map(([index, digest]): readonly [number, Uint8Array] => {
+    const bytes = blocks.get(chunkCid(digest).toString())
+    if (bytes === undefined) throw new IgorError('BAD_FILE', `the file lacks chunk ${index} of the memory`)
+    return [index, bytes]
+  })
+  const image = { chunks, memoryBytes: block.memory.bytes, globals: block.globals, kv: host.kv }
+  const { placed } = await executor.place({
+    module: module.toString(),
+    ...limits,
+    init,
+    tickMs: manifest.limits.maxTickMs,
+    image,
+  })
+  return placed
 }
 
 const readFile = async (context: Context, bytes: Uint8Array): Promise<AgentFile> => {

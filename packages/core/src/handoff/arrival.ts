@@ -66,7 +66,7 @@ export interface Copy {
   readonly manifest: Manifest
   readonly init: Uint8Array
   readonly state: { readonly cid: CID; readonly block: StateBlock; readonly host: HostPart }
-  /** Digests (hex) of the chunks that are in the store. */
+  /** Digests (hex) of the chunks that are in the store, and of the blocks that name them. */
   readonly chunks: Set<string>
   /** Of those, what the last pull brought; emptied when it is placed. */
   readonly fresh: Map<string, Uint8Array>
@@ -131,6 +131,7 @@ export const pullState = async (
   checkSize(agent, manifest, block)
   const host = decodeHostPart(await one(block.host))
   const chunks = before?.chunks ?? new Set<string>()
+  for (const name of [cid, block.host]) chunks.add(hexOf(name.multihash.digest))
   const want = new Map<string, CID>()
   for (const [, digest] of chunkEntries(block)) {
     const name = hexOf(digest)
@@ -185,7 +186,8 @@ const readChunk = async (context: Context, agent: string, digest: Uint8Array): P
 }
 
 /** Takes back what a copy wrote, when the agent does not come after all. */
-export const dropCopy = async (context: Context, agent: string): Promise<void> => {
+export const dropCopy = async (context: Context, agent: string, row: Uint8Array | undefined): Promise<void> => {
   const remove = await context.store.list(keys.blocks(agent))
-  if (remove.length > 0) await context.store.commit({ remove, durable: false })
+  // Unless it came by another way meanwhile.
+  if (remove.length > 0) await context.store.commit({ remove, durable: false, expect: [[keys.authority(agent), row]] })
 }

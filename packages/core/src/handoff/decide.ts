@@ -21,6 +21,7 @@ import type { CID } from 'multiformats/cid'
 import { type BlockRefs, hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { type Current, type Ledger, openLedger, otherBranch, slotOf } from '../agent/ledger.ts'
+import { useOfModule } from '../agent/modules.ts'
 import { type ActiveOwner, decodeRow, encodeRow, type Row, take, takeOver } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
@@ -45,6 +46,8 @@ export interface Arrival {
 export interface Ground {
   readonly authority: Uint8Array | undefined
   readonly owner: Uint8Array | undefined
+  /** Changes when modules are swept away. */
+  readonly swept: Uint8Array | undefined
   /** Records of the branch that it has. */
   readonly held: ReadonlySet<string>
   readonly put: readonly (readonly [string, Uint8Array])[]
@@ -58,7 +61,7 @@ const readRows = async ({ store }: Context, agent: string) => {
 
 /** Looks up ahead of an accept what takes long. @param records verified, oldest first; more may follow them later */
 export const prepareGround = async (context: Context, agent: string, records: readonly LineageRecord[]): Promise<Ground> => {
-  const rows = await readRows(context, agent)
+  const rows = { ...(await readRows(context, agent)), swept: await context.store.get(keys.moduleSweep) }
   if (rows.authority === undefined) return { ...rows, held: new Set(), put: [], remove: [] }
   const held = new Set<string>()
   await Promise.all(
@@ -137,11 +140,17 @@ export const accept = async (context: Context, arrival: Arrival): Promise<{ ledg
       ...arrival.rows,
       ...ground.put,
       ...missing.map((one) => [keys.record(chain.agent, one.body.epoch, one.body.seq), one.bytes] as const),
+      useOfModule(context.crypto),
       [keys.owner(chain.agent), context.fence],
       [keys.authority(chain.agent), encodeRow(nextRow)],
     ],
     remove: ground.remove,
-    expect: [...expect, [keys.refusal(chain.agent, record.body.epoch, record.body.seq), undefined]],
+    expect: [
+      ...expect,
+      [keys.refusal(chain.agent, record.body.epoch, record.body.seq), undefined],
+      // Its module was looked for when the ground was prepared.
+      ...(before === undefined ? [] : [[keys.moduleSweep, before.swept] as const]),
+    ],
   })
   const { current, refs } = arrival
   const ledger = openLedger(context, {

@@ -22,7 +22,7 @@ import type { Change, Current, Ledger } from '../agent/ledger.ts'
 import type { Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
-import { type Fields, hear, hearAnswer, say, violation } from '../protocols/wire.ts'
+import { deadline, type Fields, hear, hearAnswer, say, violation } from '../protocols/wire.ts'
 import { checkMigration } from './policy.ts'
 
 export const HANDOFF_PROTOCOL = '/igor/handoff/1.0.0'
@@ -68,11 +68,23 @@ export interface MoveOut {
  * @throws IgorError HANDOFF_REJECTED | HANDOFF_REFUSED | HANDOFF_FAILED | HANDOFF_PENDING | PEER_UNREACHABLE
  */
 export const moveOut = async (context: Context, options: MoveOut): Promise<Move> => {
+  const { hosted, outgoing } = options
+  const { agent } = hosted.ledger
+  if (outgoing.has(agent)) throw new IgorError('HANDOFF_PENDING', `${agent} is moving already: wait until it has arrived`)
+  if (!hosted.manifest.migration.enabled) checkMigration('', 0n, hosted.manifest)
+  // Its place is taken at once: another move of it would pull this one's permission away.
+  outgoing.set(agent, { agent, peer: '', onserved: () => {} })
+  try {
+    return await leave(context, options)
+  } finally {
+    outgoing.delete(agent)
+  }
+}
+
+const leave = async (context: Context, options: MoveOut): Promise<Move> => {
   const { hosted, outgoing, onprogress, signal } = options
   const { ledger } = hosted
   const { agent } = ledger
-  if (outgoing.has(agent)) throw new IgorError('HANDOFF_PENDING', `${agent} is moving already: wait until it has arrived`)
-  if (!hosted.manifest.migration.enabled) checkMigration('', 0n, hosted.manifest)
   onprogress('offer', 0, 1)
   const channel = await context.network.open(options.target, HANDOFF_PROTOCOL, { direct: true, ...(signal ? { signal } : {}) })
   const { peer } = channel
@@ -121,7 +133,6 @@ export const moveOut = async (context: Context, options: MoveOut): Promise<Move>
     channel.abort(error instanceof Error ? error : new Error(String(error)))
     throw error
   } finally {
-    outgoing.delete(agent)
     unpin()
     await channel.close().catch(() => {})
   }
@@ -231,10 +242,25 @@ interface Stopped {
 }
 
 const commit = async (context: Context, channel: Channel, { record, since, sent }: Stopped): Promise<LineageRecord> => {
-  await sent
+  await inTime(context, channel.peer, sent)
   const elapsedUs = Math.round((context.clock.elapsed() - since) * 1000)
   await say(channel, { type: 'commit', record: record.bytes, elapsedUs })
   return readDecision(channel, record, await hearAnswer(channel, { clock: context.clock, ms: DONE_MS }))
+}
+
+/** A target that stops reading must not keep this node from asking what it decides. */
+const inTime = async (context: Context, peer: string, sent: Promise<void>): Promise<void> => {
+  const limit = deadline(context.clock, DONE_MS, `peer ${peer}`, context.signal)
+  try {
+    await Promise.race([
+      sent,
+      new Promise<never>((_, reject) =>
+        limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true }),
+      ),
+    ])
+  } finally {
+    limit.clear()
+  }
 }
 
 const readDecision = (channel: Channel, handoff: LineageRecord, answer: Fields): LineageRecord => {

@@ -21,7 +21,7 @@ import { type Context, nowMs } from '../agent/context.ts'
 import { countRefs, type Ledger } from '../agent/ledger.ts'
 import { hasModule } from '../agent/modules.ts'
 import { createKeyedSerial, type Serial } from '../agent/serial.ts'
-import { decodeRow, type Row } from '../authority/row.ts'
+import { decodeRow } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
 import { keys } from '../keys.ts'
@@ -47,6 +47,8 @@ const READY_MS = 10 * 60_000
 /** The source may tick on this long between pre-copy and commit. */
 const COMMIT_MS = 60_000
 const MAX_MEMORY = 64 * 1024 * 1024
+/** A time further ahead than this would stay the agent's, as its clock never goes back. */
+const MAX_AHEAD_MS = 5 * 60_000
 /** Pulling a history of the greatest length, and checking it, takes less. */
 const HISTORY_MS = 60_000
 
@@ -137,10 +139,12 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
   let placed: Placed | undefined
   let decided = false
   let copied = false
+  // Whoever drips holds a place that others need; and what comes later than this is too late for its ready.
+  const limit = deadline(context.clock, READY_MS, `the move of ${agent}`, context.signal)
   try {
     checkHouse(inbound.house(), peer)
     const handoff = fields.bytes('id', ID_BYTES, true)
-    checkHead(peer, agent, fields.bytes('head', MAX_OFFER))
+    checkHead(context, peer, agent, fields.bytes('head', MAX_OFFER))
     if (fields.count('memory') > MAX_MEMORY) throw new IgorError('HANDOFF_REJECTED', 'its memory is larger than 64 MiB')
     const { price } = context
     if (fields.has('priceCap') && price > fields.big('priceCap')) {
@@ -149,7 +153,8 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
         `this node asks ${price} microcents a second, the agent pays ${fields.big('priceCap')}`,
       )
     }
-    const puller = await pullFrom(context, peer, true)
+    limit.signal.addEventListener('abort', () => channel.abort(asError(limit.signal.reason)))
+    const puller = await pullFrom(context, peer, true, limit.signal)
     try {
       const origin = async () => {
         const records = await puller.records(agent, { brief: true })
@@ -222,25 +227,23 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
       message: error instanceof Error ? error.message : String(error),
     })
   } finally {
+    limit.clear()
     if (placed !== undefined) executor.drop(placed)
     // Blocks of an agent that lives here by now (or has come meanwhile) are not this copy's to drop.
     if (copied) {
       await serial(async () => {
-        const row = await readRow(context, agent)
-        if (row === undefined || row.state === 'retired') await dropCopy(context, agent)
+        const row = await context.store.get(keys.authority(agent))
+        if (row === undefined || decodeRow(row).state === 'retired') await dropCopy(context, agent, row)
       }).catch(() => {})
     }
   }
 }
 
-const readRow = async (context: Context, agent: string): Promise<Row | undefined> => {
-  const bytes = await context.store.get(keys.authority(agent))
-  return bytes === undefined ? undefined : decodeRow(bytes)
-}
-
 /** One signature before anything is pulled: the head is this peer's own, or the agent's birth at it. */
-const checkHead = (peer: string, agent: string, bytes: Uint8Array): void => {
+const checkHead = (context: Context, peer: string, agent: string, bytes: Uint8Array): void => {
   const head = decodeRecord(bytes)
+  const ahead = aheadBy(context, head.body.time)
+  if (ahead !== undefined) throw new IgorError('HANDOFF_REJECTED', `that node's clock is ${ahead} ahead of this one's`)
   if (head.body.agent !== agent) throw violation(peer, 'the head that it offers belongs to another agent')
   const byOwner = head.body.kind === 'genesis'
   if (head.body.kind === 'genesis' && head.body.authority !== peer)
@@ -253,10 +256,22 @@ const checkHead = (peer: string, agent: string, bytes: Uint8Array): void => {
 /** Makes the copy durable and looks up what the accept will need, so that little is left to do in the standstill. */
 const prepare = async (context: Context, channel: Channel, copy: Copy): Promise<{ ground: Ground; refs: BlockRefs }> => {
   const refs = countRefs(copy.chain.genesis.body, copy.state)
+  // What earlier rounds brought and this state does not need goes with its first commit.
+  for (const name of copy.chunks) {
+    if (refs.has(name)) continue
+    refs.add(name)
+    refs.release(name)
+  }
   const ground = await prepareGround(context, copy.chain.agent, copy.records)
   await context.store.commit({ durable: true })
   await say(channel, { type: 'prepared', state: copy.state.cid })
   return { ground, refs }
+}
+
+/** How far a time (Unix ms) lies ahead of this clock, when that is too far. */
+const aheadBy = ({ clock }: Context, time: number): string | undefined => {
+  const ahead = time - nowMs(clock)
+  return ahead > MAX_AHEAD_MS ? `${Math.round(ahead / 1000)} s` : undefined
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
@@ -301,6 +316,8 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   if (record.body.state?.equals(current.cid) !== true)
     return no('invalid', 'the state that came is not the one that the record names')
   if (record.body.tick !== current.host.tick) return no('invalid', 'record and state disagree about the tick')
+  const ahead = aheadBy(context, record.body.time) ?? aheadBy(context, Number(current.host.time / 1_000_000n))
+  if (ahead !== undefined) return no('invalid', `its clock is ${ahead} ahead of this node's`)
   // Another tab of this browser may have swept it away: no agent here names it yet.
   if (!runnable) return no('failed', 'its module is no longer here')
   const arrival = { chain, records: [...copy.records, record], current, rows, refs, ground }

@@ -10,11 +10,14 @@ import { IgorError } from '../errors.ts'
 import { verifyGently } from '../handoff/arrival.ts'
 import { pullFrom } from '../protocols/blocks.ts'
 import type { Said, SaidAgent } from '../protocols/presence.ts'
+import { deadline } from '../protocols/wire.ts'
 import type { Owner } from './owner.ts'
 import type { Residents } from './residents.ts'
 
 /** Before the same agent is looked at again at the same peer. */
 const AGAIN_MS = 10_000
+/** A history of the greatest length comes in less. */
+const LOOK_MS = 60_000
 /** Pulls at a time: presence is free to send, answering it is not. */
 const MAX_AT_ONCE = 4
 /** Agents looked at, remembered. */
@@ -44,7 +47,11 @@ export const createMeetings = ({ context, residents, owner, onchange }: Options)
   }
 
   const look = async (peer: string, agent: string): Promise<void> => {
-    const puller = await pullFrom(context, peer, false, context.signal)
+    const limit = deadline(context.clock, LOOK_MS, `peer ${peer}`, context.signal)
+    const puller = await pullFrom(context, peer, false, limit.signal).catch((error) => {
+      limit.clear()
+      throw error
+    })
     try {
       const records = await puller.records(agent)
       const [genesis] = records
@@ -56,6 +63,7 @@ export const createMeetings = ({ context, residents, owner, onchange }: Options)
       if (ledger === undefined || records.length < 2) return
       await residents.reconcile(ledger, { chain: await verifyGently(context, records), records })
     } finally {
+      limit.clear()
       await puller.close().catch(() => {})
     }
   }

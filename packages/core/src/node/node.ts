@@ -332,6 +332,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       const imported = await importFile(context, file, {
         signer: (chain) => (owner.learn(chain.genesis.body) ? owner.signer(chain.agent) : undefined),
         force: given.force ?? false,
+        executor,
         admit: (manifest) => {
           if (store.damaged)
             throw new IgorError(

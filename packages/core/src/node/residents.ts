@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Chain, Genesis, LineageRecord } from '@igor/lineage'
+import { type Chain, type Genesis, type LineageRecord, plainText } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
 import { bear, isOwnedBy, loadLedger, modulesInUse } from '../agent/found.ts'
 import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
@@ -82,6 +82,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   const ledgers = new Map<string, Ledger>()
   const outgoing = new Map<string, Outgoing>()
   const lost = new Map<string, string>()
+  let births = 0
   const manifests = new Map<string, Manifest>()
   const moves = new Map<string, Move>()
   const phases = new Map<string, MovePhase>()
@@ -212,9 +213,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     await load(agent).catch((error) => lose(agent, error instanceof Error ? error.message : String(error)))
   }
 
-  const modules = await store.list(keys.modules)
-  const used = store.damaged ? undefined : await modulesInUse(store)
-  if (used !== undefined) await sweepModules(store, modules, used)
+  if (!store.damaged) await sweepModules(store, context.crypto, modulesInUse)
 
   /** What another history means for the one here, and what follows. @throws IgorError when theirs conflicts */
   const compare = async (ledger: Ledger, theirs: { chain: Chain; records: readonly LineageRecord[] }): Promise<void> => {
@@ -257,6 +256,41 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
   }
 
+  const spawn = async (given: SpawnOptions, manifest: Manifest, owner: Owner): Promise<Ledger> => {
+    const { cid, rows } = moduleRows(given.module)
+    const module = cid.toString()
+    const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
+    const { instrument } = await executor.load(module, async () => given.module, limits)
+    const born = owner.newAgent()
+    const init = given.init ?? new Uint8Array()
+    const time = clock.now()
+    const attempt = { tick: 0, time, root: born.nonce, messages: [] }
+    const { placed, result } = await executor.place({ module, ...limits, init, tickMs: manifest.limits.maxTickMs, attempt })
+    try {
+      if (result === undefined) throw new IgorError('HOST_FAULT', 'the worker did not answer with the first state')
+      const part: HostPart = { ...emptyHostPart, time, kv: result.delta.kv ?? [] }
+      const ledger = await bear(context, {
+        agent: born.agent,
+        nonce: born.nonce,
+        name: given.name ?? agentNameOf(born.agent),
+        module: cid,
+        moduleRows: rows,
+        manifest: manifest.bytes,
+        init,
+        budget: given.budget ?? 0n,
+        sign: born.sign,
+        delta: result.delta,
+        host: part,
+        instrument,
+      })
+      host(ledger, manifest, init, { placed, born: { result, time } })
+      return ledger
+    } catch (error) {
+      executor.drop(placed)
+      throw error
+    }
+  }
+
   return {
     hosted: (agent) => hosted.get(agent),
     ledger: (agent) => ledgers.get(agent),
@@ -270,7 +304,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     },
     outgoing: (agent) => outgoing.get(agent),
     get count() {
-      return hosted.size
+      return hosted.size + births
     },
     events,
 
@@ -286,37 +320,11 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         throw new IgorError('STORE_DAMAGED', 'the data of this node was damaged: start agents on a node with a new data folder')
       if (roomOf(options.house()) === 0)
         throw new IgorError('QUOTA', 'this node has no room for another agent: retire or move one, or raise its limit')
-      const { cid, rows } = moduleRows(given.module)
-      const module = cid.toString()
-      const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
-      const { instrument } = await executor.load(module, async () => given.module, limits)
-      const born = owner.newAgent()
-      const init = given.init ?? new Uint8Array()
-      const time = clock.now()
-      const attempt = { tick: 0, time, root: born.nonce, messages: [] }
-      const { placed, result } = await executor.place({ module, ...limits, init, tickMs: manifest.limits.maxTickMs, attempt })
+      births++
       try {
-        if (result === undefined) throw new IgorError('HOST_FAULT', 'the worker did not answer with the first state')
-        const part: HostPart = { ...emptyHostPart, time, kv: result.delta.kv ?? [] }
-        const ledger = await bear(context, {
-          agent: born.agent,
-          nonce: born.nonce,
-          name: given.name ?? agentNameOf(born.agent),
-          module: cid,
-          moduleRows: rows,
-          manifest: manifest.bytes,
-          init,
-          budget: given.budget ?? 0n,
-          sign: born.sign,
-          delta: result.delta,
-          host: part,
-          instrument,
-        })
-        host(ledger, manifest, init, { placed, born: { result, time } })
-        return ledger
-      } catch (error) {
-        executor.drop(placed)
-        throw error
+        return await spawn(given, manifest, owner)
+      } finally {
+        births--
       }
     },
 
@@ -407,8 +415,8 @@ const checkSpawn = (given: SpawnOptions): void => {
   const name = given.name?.trim()
   if (
     given.name !== undefined &&
-    (name === undefined || name.length === 0 || [...name].length > MAX_NAME || name !== given.name)
+    (name === undefined || name.length === 0 || name !== given.name || plainText(name, MAX_NAME) !== name)
   ) {
-    throw new IgorError('BAD_REQUEST', `a name has 1 to ${MAX_NAME} characters and no space around it`)
+    throw new IgorError('BAD_REQUEST', `a name has 1 to ${MAX_NAME} characters, no space around it and no control characters`)
   }
 }

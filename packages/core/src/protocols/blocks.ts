@@ -20,6 +20,8 @@ export const MAX_RECORDS = 10_000
 const MAX_WANT = 256
 /** Bytes of blocks per frame: half of what a frame can carry; a larger block comes in slices. */
 const FRAME_BYTES = 512 * 1024
+/** A block comes in two, or three where it shares a frame. */
+const MAX_SLICES = 4
 /** A whole frame may take this long on a slow line. */
 const FRAME_MS = 60_000
 /** A puller that asks nothing for this long is gone. */
@@ -155,6 +157,7 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
       const records: LineageRecord[] = []
       for (;;) {
         const answer = await answerSince(asked)
+        const before = records.length
         for (const bytes of answer.list('records', MAX_RECORDS, (item, fail) =>
           item instanceof Uint8Array && item.length <= MAX_RECORD_BYTES ? item : fail('records'),
         )) {
@@ -162,6 +165,7 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
         }
         if (records.length > MAX_RECORDS) throw violation(peer, `more than ${MAX_RECORDS} records`)
         if (answer.flag('last')) return records
+        if (records.length === before) throw violation(peer, 'an empty frame of records')
       }
     },
     blocks: async (agent, want, onblocks) => {
@@ -179,23 +183,28 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
   ): Promise<void> {
     const asked = clock.elapsed()
     const missing = new Set(want.keys())
-    const partial = new Map<number, Uint8Array[]>()
+    const partial = new Map<number, { readonly slices: readonly Uint8Array[]; readonly size: number }>()
     await say(channel, { type: 'blocks', agent, want }, signal)
     for (let last = false; !last; ) {
       const frame = await answerSince(asked, MAX_FRAME)
       const whole: Block[] = []
+      let came = 0
       for (const [index, slice, ends] of frame.list('blocks', MAX_WANT, readSlice)) {
         const cid = want[index]
         if (cid === undefined || !missing.has(index)) throw violation(peer, 'a block that was not asked for')
-        const slices = partial.get(index) ?? []
-        slices.push(slice)
-        partial.set(index, slices)
-        const bytes = join(slices)
-        if (bytes.length > MAX_BLOCK_BYTES) throw violation(peer, `block ${cid} is larger than ${MAX_BLOCK_BYTES} bytes`)
-        if (!ends) continue
+        if (slice.length === 0 && !ends) throw violation(peer, 'an empty slice of a block')
+        came++
+        const before = partial.get(index) ?? { slices: [], size: 0 }
+        const { slices, size } = { slices: [...before.slices, slice], size: before.size + slice.length }
+        if (size > MAX_BLOCK_BYTES || slices.length > MAX_SLICES)
+          throw violation(peer, `block ${cid} is larger than ${MAX_BLOCK_BYTES} bytes, or cut too small`)
+        if (!ends) {
+          partial.set(index, { slices, size })
+          continue
+        }
         missing.delete(index)
         partial.delete(index)
-        whole.push({ cid, bytes })
+        whole.push({ cid, bytes: join(slices) })
       }
       const digests = await context.crypto.sha256(whole.map(({ bytes }) => bytes))
       for (const [i, { cid }] of whole.entries()) {
@@ -204,6 +213,7 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
       }
       if (whole.length > 0) await onblocks(whole)
       last = frame.flag('last')
+      if (came === 0 && !last) throw violation(peer, 'an empty frame of blocks')
     }
     if (missing.size > 0) throw new IgorError('HANDOFF_FAILED', `peer ${peer} no longer has ${missing.size} blocks of ${agent}`)
   }

@@ -12,6 +12,10 @@ export const PRESENCE_TOPIC = '/igor/presence/1'
 
 /** Gossip carries at most 64 KiB; with 200 agents of 250 bytes a word stays below. */
 export const MAX_SAID_AGENTS = 200
+/** Gossip's limit, and room for its envelope. */
+const MAX_SAID = 60 * 1024
+/** In UTF-16 units: 64 characters may be twice as many. */
+const MAX_NAME = 128
 const MAX_ADDRESSES = 16
 const MAX_ADDRESS = 512
 
@@ -42,18 +46,27 @@ export interface Said {
 
 const STATES: readonly AgentState[] = ['active', 'moving', 'halted', 'faulted', 'exhausted', 'paused', 'moved', 'retired']
 
-export const encodeSaid = (said: Omit<Said, 'peer'>): Uint8Array =>
+/** As much of it as gossip carries: agents that live before those that were given up. */
+export const encodeSaid = (said: Omit<Said, 'peer'>): Uint8Array => {
+  const [retired, living] = [true, false].map((gone) => said.agents.filter(({ state }) => (state === 'retired') === gone))
+  let agents = [...(living ?? []), ...(retired ?? [])].slice(0, MAX_SAID_AGENTS)
+  for (;;) {
+    const message = encodeWith(said, agents)
+    if (message.length <= MAX_SAID || agents.length === 0) return message
+    agents = agents.slice(0, Math.floor(agents.length * 0.9))
+  }
+}
+
+const encodeWith = (said: Omit<Said, 'peer'>, agents: readonly SaidAgent[]): Uint8Array =>
   encode({
     type: 'presence',
-    name: said.name,
+    name: said.name.slice(0, MAX_NAME),
     kind: said.kind,
     price: said.price,
     room: said.room,
     leaving: said.leaving,
     addresses: said.addresses.filter((address) => address.length <= MAX_ADDRESS).slice(0, MAX_ADDRESSES),
-    agents: said.agents
-      .slice(0, MAX_SAID_AGENTS)
-      .map((one) => [one.agent, one.name, one.state, one.tick, one.epoch, one.seq, one.head, one.public]),
+    agents: agents.map((one) => [one.agent, one.name, one.state, one.tick, one.epoch, one.seq, one.head, one.public]),
   })
 
 const short = (value: unknown, max: number): value is string => typeof value === 'string' && value.length <= max
@@ -65,7 +78,7 @@ const readAgent = (item: unknown, fail: (what: string) => never): SaidAgent => {
   const known = STATES.find((one) => one === state)
   if (
     !short(agent, 128) ||
-    !short(name, 64) ||
+    !short(name, MAX_NAME) ||
     known === undefined ||
     !count(tick) ||
     !count(epoch) ||
@@ -85,7 +98,7 @@ export const decodeSaid = (peer: string, message: Uint8Array): Said => {
   if (kind !== 'tab' && kind !== 'server') throw violation(peer, 'it is neither tab nor server')
   return {
     peer,
-    name: fields.text('name', 64),
+    name: fields.text('name', MAX_NAME),
     kind,
     price: fields.big('price'),
     room: fields.count('room'),

@@ -191,7 +191,7 @@ const readStatus = (host: string, agent: string, frame: Uint8Array): RemoteStatu
   const reason = fields.optionalText('reason', 1024)
   return {
     agent,
-    name: fields.text('name', 64),
+    name: fields.text('name', 128),
     state,
     ...(reason === undefined ? {} : { reason }),
     tick: fields.count('tick'),
