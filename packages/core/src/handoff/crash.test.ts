@@ -20,11 +20,14 @@ const SIDES = ['source', 'target'] as const
 type Side = (typeof SIDES)[number]
 type Running = Awaited<ReturnType<World['start']>>
 
-/** Runs `one` for every n below `count`, a few at a time. */
-const sweep = async (count: number, one: (n: number) => Promise<void>): Promise<void> => {
+/** Runs `one` for every n below `count`, a few at a time, each in a world of its own. */
+const sweep = async (count: number, one: (world: World, n: number) => Promise<void>): Promise<void> => {
   let next = 0
   const lane = async (): Promise<void> => {
-    for (let n = next++; n < count; n = next++) await one(n)
+    for (let n = next++; n < count; n = next++) {
+      const world = createWorld()
+      await one(world, n).finally(() => world.stop().catch(() => {}))
+    }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, lane))
 }
@@ -76,7 +79,7 @@ describe('a machine that crashes at any operation of its disk', () => {
   })
 
   /** One move, of which a message may be lost with the line, and a side crash at its nth operation. */
-  const move = async (lost: string | undefined, crash?: { readonly side: Side; readonly n: number }) => {
+  const move = async (world: World, lost: string | undefined, crash?: { readonly side: Side; readonly n: number }) => {
     let cut = (): void => {}
     let mend = (): void => {}
     let gone = false
@@ -117,11 +120,11 @@ describe('a machine that crashes at any operation of its disk', () => {
     ['a move whose answer is lost', 'done'],
   ] as const)('in %s', (_, lost) => {
     it.each(SIDES)('leaves one owner, and no tick lost or doubled: at the %s', async (side) => {
-      const clean = await move(lost)
+      const clean = await move(world, lost)
       const count = clean.operations[side]
       expect(count).toBeGreaterThan(1)
-      await sweep(count, async (n) => {
-        const { id, seen, disks, operations } = await move(lost, { side, n })
+      await sweep(count, async (world, n) => {
+        const { id, seen, disks, operations } = await move(world, lost, { side, n })
         expect(operations[side]).toBe(n + 1)
         await settled(world, disks, id, seen, `${side} at ${n}`)
       })
@@ -129,7 +132,7 @@ describe('a machine that crashes at any operation of its disk', () => {
   })
 
   it('in a spawn leaves a whole agent or nothing', async () => {
-    const spawn = async (crashAt?: number) => {
+    const spawn = async (world: World, crashAt?: number) => {
       const node = await world.start(makeDisk())
       const before = node.disk.operations
       if (crashAt !== undefined) node.disk.crashAt(crashAt, unsynced(crashAt))
@@ -143,9 +146,9 @@ describe('a machine that crashes at any operation of its disk', () => {
       await node.stop().catch(() => {})
       return { node, agent, seen, operations }
     }
-    const { operations } = await spawn()
-    await sweep(operations, async (n) => {
-      const { node, agent, seen } = await spawn(n)
+    const { operations } = await spawn(world)
+    await sweep(operations, async (world, n) => {
+      const { node, agent, seen } = await spawn(world, n)
       const again = await world.start(node.disk.copy())
       const all = again.agents()
       if (agent !== undefined) expect(all, `at ${n}`).toMatchObject([{ agent: agent.id, state: 'active', here: true }])
@@ -158,7 +161,7 @@ describe('a machine that crashes at any operation of its disk', () => {
   })
 
   it.each(SIDES)('in handing over a file leaves one owner: at the %s', async (side) => {
-    const carry = async (crashAt?: number) => {
+    const carry = async (world: World, crashAt?: number) => {
       const [a, b] = [await world.start(makeDisk()), await world.start(makeDisk())]
       const agent = await spawnCounter(a, RARELY)
       const { tick: seen } = await nextCount(agent, 1)
@@ -175,9 +178,9 @@ describe('a machine that crashes at any operation of its disk', () => {
       await Promise.all([a.stop().catch(() => {}), b.stop().catch(() => {})])
       return { id: agent.id, seen, file, operations, disks: [a.disk, b.disk] as const }
     }
-    const { operations } = await carry()
-    await sweep(operations, async (n) => {
-      const { id, seen, file, disks } = await carry(n)
+    const { operations } = await carry(world)
+    await sweep(operations, async (world, n) => {
+      const { id, seen, file, disks } = await carry(world, n)
       const b = await world.start(disks[1].copy())
       // Whoever carried the file tries again, if it was not taken.
       if (file !== undefined && here(b, id).length === 0) await b.import(file)
@@ -197,7 +200,7 @@ describe('a machine that crashes at any operation of its disk', () => {
   })
 
   it('while an agent ticks and hears loses nothing that was seen or acknowledged', async () => {
-    const live = async (crashAt: number) => {
+    const live = async (world: World, crashAt: number) => {
       const node = await world.start(makeDisk())
       const agent = await node.spawn({ module: counter(), manifest: manifest({ tick_interval_ms: 10, capabilities: CAPABLE }) })
       let seen = (await nextCount(agent, 1)).tick
@@ -218,8 +221,8 @@ describe('a machine that crashes at any operation of its disk', () => {
       await node.stop().catch(() => {})
       return { id: agent.id, seen, sent, disk: node.disk }
     }
-    await sweep(16, async (n) => {
-      const { id, seen, sent, disk } = await live(n)
+    await sweep(16, async (world, n) => {
+      const { id, seen, sent, disk } = await live(world, n)
       const again = await world.start(disk.copy())
       const agent = again.agent(id)
       expect(agent.status.inbox, `at ${n}`).toBeGreaterThanOrEqual(sent)
