@@ -115,7 +115,7 @@ export async function ensureInstalled() {
   const args = [process.platform === 'win32' && existsSync(modules) ? 'install' : 'ci', '--no-fund', '--no-audit']
   const npm = process.env.npm_execpath
   // `npm run --silent up` silences this script, not why an installation fails.
-  const env = { ...process.env, npm_config_loglevel: 'warn' }
+  const env = { ...process.env, npm_config_loglevel: 'error' }
   const byScript = npm?.endsWith('.js') && existsSync(npm)
   const code = byScript
     ? await run(process.execPath, [npm, ...args], { env, stdout: 'stderr' })
