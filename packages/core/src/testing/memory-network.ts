@@ -33,6 +33,10 @@ interface Member {
 interface End {
   readonly channel: Channel
   readonly protocol: string
+  /** Opened by the other side. */
+  readonly served: boolean
+  /** Both directions have ended. */
+  readonly over: boolean
   fail(error: Error): void
 }
 
@@ -111,7 +115,7 @@ export const createMemoryHub = (): MemoryHub => {
     for (const { listeners } of members.values()) for (const listener of listeners) listener()
   }
 
-  const createEnd = (owner: Member, peer: string, protocol: string, incoming: Pipe, outgoing: Pipe): End => {
+  const createEnd = (owner: Member, peer: string, protocol: string, served: boolean, incoming: Pipe, outgoing: Pipe): End => {
     // A pipe fails with a plain reason; each end says it of its own peer.
     const own = async <T>(step: Promise<T>): Promise<T> => {
       try {
@@ -128,6 +132,10 @@ export const createMemoryHub = (): MemoryHub => {
     }
     const end: End = {
       protocol,
+      served,
+      get over() {
+        return incoming.over && outgoing.over
+      },
       channel: {
         peer,
         direct: true,
@@ -144,6 +152,8 @@ export const createMemoryHub = (): MemoryHub => {
       },
       fail: (error) => fail(error.message),
     }
+    // Whoever closes first does not see the other close.
+    for (const old of owner.ends) if (old.over) owner.ends.delete(old)
     owner.ends.add(end)
     return end
   }
@@ -154,7 +164,9 @@ export const createMemoryHub = (): MemoryHub => {
       end.channel.abort(new Error(`${protocol} is not served`))
       return
     }
-    const open = [...callee.ends].filter((one) => one.protocol === protocol && one.channel.peer === caller).length
+    const open = [...callee.ends].filter(
+      (one) => one.served && !one.over && one.protocol === protocol && one.channel.peer === caller,
+    ).length
     if (open > served.options.maxPerPeer) {
       end.channel.abort(new Error(`more than ${served.options.maxPerPeer} channels of ${protocol}`))
       return
@@ -187,8 +199,8 @@ export const createMemoryHub = (): MemoryHub => {
         if (!callee.handlers.has(protocol)) throw new ChannelError(peer, `${peer} does not serve ${protocol}`)
         const there = createPipe()
         const back = createPipe()
-        const near = createEnd(member, peer, protocol, back, there)
-        const far = createEnd(callee, id, protocol, there, back)
+        const near = createEnd(member, peer, protocol, false, back, there)
+        const far = createEnd(callee, id, protocol, true, there, back)
         void Promise.resolve().then(() => serve(callee, id, protocol, far))
         return near.channel
       },
