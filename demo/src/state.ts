@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createLogOrder, type LogOrder } from '@igor/core'
 import type { AgentStatus, IgorNode, Move, MovePhase, Peer, StoreUsage, View } from './api.ts'
 import type { GalleryItem } from './gallery.ts'
 import type { Site } from './site.ts'
@@ -16,6 +17,8 @@ export interface LogLine {
 /** What watching an agent brought. */
 export interface Live {
   readonly log: LogLine[]
+  /** Whoever begins to watch is told the last lines, known or not. */
+  readonly order: LogOrder
   /** Grows by one with each line ever seen, so that a view knows what is new. */
   logged: number
   view?: { readonly tick: number; readonly view: View }
@@ -124,7 +127,7 @@ export const newState = (): State => ({
 export const liveOf = (state: State, agent: string): Live => {
   let live = state.live.get(agent)
   if (!live) {
-    live = { log: [], logged: 0 }
+    live = { log: [], order: createLogOrder(), logged: 0 }
     state.live.set(agent, live)
   }
   return live

@@ -5,7 +5,7 @@
  */
 import { learnMove, tellMove } from './actions.ts'
 import type { AgentEvent, AgentStatus } from './api.ts'
-import { type App, agentOf, liveOf, MAX_LOG_LINES } from './state.ts'
+import { type App, agentOf, type Live, liveOf, MAX_LOG_LINES } from './state.ts'
 import { codeOf, said } from './words.ts'
 
 /** More would cost the node more than they tell a person. */
@@ -41,10 +41,13 @@ export const fuller = (known: AgentStatus, watched: AgentStatus | undefined): Ag
   }
 }
 
-const take = (app: App, id: string, event: AgentEvent): void => {
+type IsNew = ReturnType<Live['order']['attach']>
+
+const take = (app: App, id: string, event: AgentEvent, isNew: IsNew): void => {
   const live = liveOf(app.state, id)
   switch (event.type) {
     case 'log':
+      if (!isNew(event)) return
       live.log.push({ tick: event.tick, time: event.time, text: event.text.slice(0, MAX_LINE_CHARS) })
       live.logged++
       if (live.log.length > MAX_LOG_LINES) live.log.splice(0, live.log.length - MAX_LOG_LINES)
@@ -83,10 +86,11 @@ const follow = async (app: App, id: string, signal: AbortSignal): Promise<void> 
   while (!signal.aborted) {
     const live = liveOf(app.state, id)
     let rest = RETRY_MS
+    const isNew = live.order.attach()
     try {
       for await (const event of app.node.agent(id).watch(signal)) {
         delete live.lost
-        take(app, id, event)
+        take(app, id, event, isNew)
       }
     } catch (error) {
       if (signal.aborted) return

@@ -3,6 +3,7 @@ export * from './errors.ts'
 export type { Residence } from './identity.ts'
 export { type Manifest, parseManifest } from './manifest.ts'
 export { agentNameOf, nodeNameOf } from './names.ts'
+export { createLogOrder, type LogOrder } from './node/log-order.ts'
 export { type CoreNodeOptions, createCoreNode } from './node/node.ts'
 export * from './platform.ts'
 export {

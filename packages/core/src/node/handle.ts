@@ -14,6 +14,7 @@ import { verifyGently } from '../handoff/arrival.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
 import { sendMessage, sendOrder } from '../protocols/order.ts'
 import { makeProof, watchAt } from '../protocols/watch.ts'
+import { createLogOrder } from './log-order.ts'
 import type { Owner } from './owner.ts'
 import type { Residents } from './residents.ts'
 
@@ -197,31 +198,39 @@ export const createHandle = (id: string, node: Handles): Agent => {
   }
 
   async function* watch(signal: AbortSignal): AsyncGenerator<AgentEvent> {
+    const order = createLogOrder()
     while (!signal.aborted) {
-      try {
-        const { here, host } = node.status(id)
-        if (here) yield* watchHere(signal)
-        else {
-          for await (const event of watchAt(context, host, id, await proofFor(), signal)) {
-            if (event.type !== 'status') {
-              yield event
-              continue
-            }
-            const resided = residents.ledger(id) !== undefined
-            const moved = event.status.host !== host
-            yield {
-              type: 'status',
-              status: { ...event.status, here: event.status.host === context.peer, owned: owner.owns(id) === true, resided },
-            }
-            // Its host knows where it went; from there the watch goes on.
-            if (moved) break
-          }
-        }
-      } catch (error) {
-        if (signal.aborted) return
-        if (error instanceof IgorError && error.code === 'NOT_OWNER') throw error
-      }
+      // Each attachment begins with the log that its host kept.
+      const isNew = order.attach()
+      for await (const event of attachment(signal)) if (event.type !== 'log' || isNew(event)) yield event
       if (!signal.aborted) await changedOr(LOOK_MS * 4, signal)
+    }
+  }
+
+  /** Events from where it lives now; ends when it leaves, or its host is lost. */
+  async function* attachment(signal: AbortSignal): AsyncGenerator<AgentEvent> {
+    try {
+      const { here, host } = node.status(id)
+      if (here) yield* watchHere(signal)
+      else {
+        for await (const event of watchAt(context, host, id, await proofFor(), signal)) {
+          if (event.type !== 'status') {
+            yield event
+            continue
+          }
+          const resided = residents.ledger(id) !== undefined
+          const moved = event.status.host !== host
+          yield {
+            type: 'status',
+            status: { ...event.status, here: event.status.host === context.peer, owned: owner.owns(id) === true, resided },
+          }
+          // Its host knows where it went; from there the watch goes on.
+          if (moved) break
+        }
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      if (error instanceof IgorError && error.code === 'NOT_OWNER') throw error
     }
   }
 
