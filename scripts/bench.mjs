@@ -7,7 +7,8 @@ import { glob } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ensureInstalled, environment, findNode, root } from './workspace.mjs'
+import { build } from './build.mjs'
+import { ensureInstalled, environment, findNode, isBuilt, root } from './workspace.mjs'
 
 /** Longer than any bench takes; one that hangs must end. */
 const BENCH_MS = 10 * 60_000
@@ -62,6 +63,9 @@ if (files.length === 0) {
   console.error(`bench: no bench is called ${values.only}`)
   process.exit(2)
 }
+
+// The page that `igor up` serves is a built one.
+if (files.some((file) => file.startsWith('e2e')) && !(await isBuilt())) await build()
 
 const machine = `${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform}`
 const before = loadavg()[0]

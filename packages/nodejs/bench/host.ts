@@ -4,58 +4,33 @@
  *
  * @module
  */
-import { type Agent, createCoreNode, openLogStore } from '@igor/core'
+import { createCoreNode, openLogStore, type Thread, type Threads } from '@igor/core'
 import { createNetwork } from '@igor/libp2p'
 import { nodeClock, nodeCrypto, nodeThreads, openFiles } from '../src/index.ts'
-import type { Stamp } from './stamping-worker.ts'
-
-export type Asked =
-  | { readonly op: 'connect'; readonly to: string }
-  | { readonly op: 'spawn'; readonly module: Uint8Array; readonly init: string }
-  | { readonly op: 'move'; readonly agent: string; readonly to: string }
-  | { readonly op: 'arrived'; readonly agent: string; readonly after: number }
-  | { readonly op: 'key' }
-  | { readonly op: 'own'; readonly key: string }
-  | { readonly op: 'stop' }
-
-export interface Told {
-  readonly agent?: string
-  readonly tick?: number
-  readonly downtimeMs?: number
-  /** Unix ms of the last tick's end before it left, or of the first tick's start after it came. */
-  readonly at?: number
-  /** The owner's seed, hex. */
-  readonly key?: string
-  readonly error?: string
-}
+import { type Asked, keepStamp, makeAnswer, type Stamps, type Told } from './answer.ts'
+import type { Stamp } from './stamp.ts'
 
 const [, , dataDir = ''] = process.argv
-/** Of all jobs since an agent came, the first; of all before one left, the last. */
-let first: number | undefined
-let last = 0
+const stamps: Stamps = { first: undefined, last: 0 }
 
-const stamped = () => {
+const stampedThreads = (): Threads => {
   const threads = nodeThreads(new URL('./stamping-worker.ts', import.meta.url))
   return {
     parallelism: threads.parallelism,
     spawn: () => {
-      const thread = threads.spawn()
-      const outer: typeof thread = {
+      const inner = threads.spawn()
+      const thread: Thread = {
         onmessage: undefined,
         onexit: undefined,
-        post: (message, transfer) => thread.post(message, transfer),
-        terminate: () => thread.terminate(),
+        post: (message, transfer) => inner.post(message, transfer),
+        terminate: () => inner.terminate(),
       }
-      thread.onexit = (reason) => outer.onexit?.(reason)
-      thread.onmessage = (message) => {
-        const stamp = message as Stamp
-        if (stamp.type !== 'stamp') outer.onmessage?.(message)
-        else {
-          first ??= stamp.first
-          last = stamp.last
-        }
+      inner.onexit = (reason) => thread.onexit?.(reason)
+      inner.onmessage = (message) => {
+        if ((message as Stamp).type === 'stamp') keepStamp(stamps, message as Stamp)
+        else thread.onmessage?.(message)
       }
-      return outer
+      return thread
     },
   }
 }
@@ -66,63 +41,12 @@ const node = await createCoreNode(
     clock: nodeClock(),
     crypto,
     store: await openLogStore(await openFiles(dataDir), { random: (length) => crypto.random(length) }),
-    threads: stamped(),
-    network: (seed) => createNetwork({ seed, listen: { tcp: 0 }, webrtc: false }),
+    threads: stampedThreads(),
+    network: (seed) => createNetwork({ seed, listen: { tcp: 0, ws: 0 }, webrtc: false }),
   },
   { kind: 'server' },
 )
-
-const answer = async (asked: Asked): Promise<Told> => {
-  switch (asked.op) {
-    case 'connect':
-      await node.connect(asked.to)
-      return {}
-    case 'key':
-      return { key: (await node.exportKeys())[0] ?? '' }
-    case 'own':
-      await node.importKey(new Uint8Array(Buffer.from(asked.key, 'hex')))
-      return {}
-    case 'spawn': {
-      const agent: Agent = await node.spawn({
-        module: asked.module,
-        init: new TextEncoder().encode(asked.init),
-        manifest: {
-          capabilities: { log: { version: 1 } },
-          resource_limits: { max_memory_bytes: 64 * 1024 * 1024 },
-          migration_policy: { enabled: true },
-          tick_interval_ms: 100,
-          public: true,
-        },
-      })
-      return { agent: agent.id }
-    }
-    case 'move': {
-      const { tick, downtimeMs } = await node.agent(asked.agent).moveTo(asked.to)
-      const at = last
-      first = undefined
-      return { tick, downtimeMs, at }
-    }
-    case 'arrived': {
-      // Its first tick may be under way.
-      for (;;) {
-        const status = node.agents().find(({ agent }) => agent === asked.agent)
-        const move = status?.lastMove
-        if (
-          status?.here === true &&
-          status.tick > asked.after &&
-          move?.to === node.id &&
-          move.tick === asked.after &&
-          first !== undefined
-        )
-          return { tick: status.tick, downtimeMs: move.downtimeMs, at: first }
-        await new Promise((resolve) => setTimeout(resolve, 1))
-      }
-    }
-    case 'stop':
-      await node.stop()
-      return {}
-  }
-}
+const answer = makeAnswer(node, stamps)
 
 process.on('message', (asked: Asked) => {
   answer(asked).then(

@@ -6,12 +6,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Asked, Told } from './host.ts'
+import type { Asked, Told } from './answer.ts'
+import type { Led } from './moves.ts'
 
-export interface Host {
-  readonly peer: string
-  readonly address: string
-  ask(asked: Asked): Promise<Told>
+export interface Host extends Led {
+  /** Multiaddrs. */
+  readonly tcp: string
+  readonly ws: string
   stop(): Promise<void>
 }
 
@@ -32,7 +33,8 @@ export const startHost = async (folder: string, name: string): Promise<Host> => 
   }
   return {
     peer: ready.peer,
-    address: ready.multiaddrs.find((one) => one.includes('/tcp/')) ?? '',
+    tcp: ready.multiaddrs.find((one) => !one.includes('/ws')) ?? '',
+    ws: ready.multiaddrs.find((one) => one.includes('/ws')) ?? '',
     ask,
     stop: async () => {
       await ask({ op: 'stop' })

@@ -1,0 +1,88 @@
+/**
+ * Moves an agent that ticks all the time to and fro between two nodes, and compares what workers stamped with
+ * what the runtime says.
+ *
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { median, report, spread } from '../../../scripts/bench-report.mjs'
+import type { Asked, Told } from './answer.ts'
+
+/** A node that is led from here. */
+export interface Led {
+  readonly peer: string
+  ask(asked: Asked): Promise<Told>
+}
+
+/** Fewer for a quick look, by the environment. */
+const MOVES = Number(process.env.IGOR_BENCH_MOVES ?? 20)
+/** Before them: code is compiled, the module is known to both. */
+const WARM_UP = 4
+/** Between two moves it lives. */
+const STAY_MS = 50
+/** Of the agent with 16 MiB, of which 1 % changed during pre-copy: no more than so many times the light one's target. */
+const HEAVY_FACTOR = 2
+/** By so much the runtime may claim less than was stamped. */
+const HONEST_MS = 1
+
+/** Init texts of agents/ballast. */
+const LIGHT = '64K 1 1 busy'
+const HEAVY = '16 41 41 busy'
+
+interface Moves {
+  /** From the last tick's end at the source to the first tick's start at the target. */
+  readonly stamped: number[]
+  /** By the source's and the target's own word. */
+  readonly source: number[]
+  readonly target: number[]
+}
+
+const moveAbout = async ([a, b]: readonly [Led, Led], init: string): Promise<Moves> => {
+  await b.ask({ op: 'own', key: (await a.ask({ op: 'key' })).key ?? '' })
+  const module = await readFile(new URL('../../../agents/ballast/ballast.wasm', import.meta.url))
+  const { agent = '' } = await a.ask({ op: 'spawn', module, init })
+  const moves: Moves = { stamped: [], source: [], target: [] }
+  for (let i = 0; i < MOVES + WARM_UP; i++) {
+    const [from, to] = i % 2 === 0 ? [a, b] : [b, a]
+    await sleep(STAY_MS)
+    const left = await from.ask({ op: 'move', agent, to: to.peer })
+    const came = await to.ask({ op: 'arrived', agent, after: left.tick ?? Number.NaN })
+    if (i < WARM_UP) continue
+    moves.stamped.push((came.at ?? Number.NaN) - (left.at ?? Number.NaN))
+    moves.source.push(left.downtimeMs ?? Number.NaN)
+    moves.target.push(came.downtimeMs ?? Number.NaN)
+  }
+  return moves
+}
+
+/** By how much the runtime's word falls short of what was stamped; the median over all moves. */
+const shortfall = ({ stamped }: Moves, said: readonly number[]): number =>
+  median(stamped.map((ms, i) => ms - (said[i] ?? Number.NaN)))
+
+/**
+ * Measures and reports a way to move.
+ *
+ * @param way such as `server to server`
+ * @param withNodes hands two fresh nodes that know each other to its task, and ends them after it
+ * @param bareMs what the light agent's move cannot do without
+ */
+export const benchMoves = async (
+  way: string,
+  targetMs: number,
+  withNodes: <T>(task: (nodes: readonly [Led, Led]) => Promise<T>) => Promise<T>,
+  bareMs?: number,
+): Promise<void> => {
+  const light = await withNodes((nodes) => moveAbout(nodes, LIGHT))
+  const heavy = await withNodes((nodes) => moveAbout(nodes, HEAVY))
+  const [one, many] = [median(light.stamped), median(heavy.stamped)]
+  report({ what: `handoff ${way}, 128 KiB`, value: one, unit: 'ms', atMost: targetMs, note: spread(light.stamped) })
+  if (bareMs !== undefined) report({ what: '  times the bare', value: one / bareMs, unit: 'x' })
+  const most = HEAVY_FACTOR * targetMs
+  report({ what: `handoff ${way}, 16 MiB, 1 % changes`, value: many, unit: 'ms', atMost: most, note: spread(heavy.stamped) })
+  report({ what: '  times the 128 KiB', value: many / one, unit: 'x', atMost: HEAVY_FACTOR })
+  for (const by of ['source', 'target'] as const) {
+    const short = Math.max(shortfall(light, light[by]), shortfall(heavy, heavy[by]))
+    report({ what: `  the ${by}'s own word falls short by`, value: short, unit: 'ms', atMost: HONEST_MS })
+  }
+}
