@@ -1,6 +1,6 @@
 /**
- * What the project's README shows is done here, as it stands there: samples are type-checked and run, commands are given to a
- * shell and their output is held against the one that is shown.
+ * What the project's README shows is done here, as it stands there: samples are type-checked and run (the one for browsers
+ * in e2e/readme.spec.ts), commands are given to a shell and their output is held against the one that is shown.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Server, startServer } from './testing/server.ts'
 
@@ -96,20 +95,6 @@ it('its sample for Node.js runs, twice over the same data', async () => {
     ])
   }
 }, 60_000)
-
-it('its sample for browsers can be bundled, with the workers that it names', async () => {
-  const sample = samples.find(({ inBrowser }) => inBrowser)?.text ?? ''
-  const { outputFiles } = await build({
-    stdin: { contents: sample, resolveDir: root, loader: 'ts' },
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    conditions: ['source', 'browser'],
-    write: false,
-  })
-  expect(outputFiles[0]?.text).toContain('clock-worker.js')
-})
 
 /** One command of a console block, and the lines that the README shows after it. */
 interface Step {
