@@ -126,6 +126,8 @@ export const createHandle = (id: string, node: Handles): Agent => {
       const { ready } = readReady(bytes)
       if (ready.expiry < nowMs(clock))
         throw new IgorError('BAD_FILE', 'that ready has expired: ask the node for a new one (igor id --ready)')
+      if (ready.agent !== null && ready.agent !== id)
+        throw new IgorError('BAD_FILE', `that ready is for ${ready.agent}: ask the node for one of this agent`)
       target = ready.to
     } catch (error) {
       if (error instanceof IgorError) throw error

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Chain, type Genesis, type LineageRecord, plainText } from '@igor/lineage'
+import { type Chain, decodeReady, type Genesis, type LineageRecord, plainText } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
 import { bear, isOwnedBy, loadLedger, modulesInUse } from '../agent/found.ts'
 import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
@@ -16,7 +16,7 @@ import { judge } from '../authority/judge.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
 import type { House } from '../handoff/policy.ts'
-import { checkGuest, roomOf } from '../handoff/policy.ts'
+import { checkGuest, checkMigration, roomOf } from '../handoff/policy.ts'
 import { askUntilDecided, moveOut, type Outgoing } from '../handoff/source.ts'
 import { keys } from '../keys.ts'
 import { granted, type Manifest, parseManifest } from '../manifest.ts'
@@ -358,6 +358,9 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
 
     packUp: async (agent, ready, orders) => {
       const one = live(agent)
+      // A file is a way to move like any other: the agent's own policy holds.
+      const { to, price } = decodeReady(ready).ready
+      checkMigration(to, price, one.manifest)
       await one.atBoundary(async () => {
         await one.ledger.handoff(ready, orders)
       })
