@@ -22,12 +22,18 @@ export interface CommonOptions {
   readonly dataDir?: string
 }
 
+/** An example that begins with another command. */
+const pipesIn = /\| igor /
+
 /** A command with `--json`, examples in its help, and one line on failure. */
 export function defineCommand(io: Io, name: string, description: string, examples: readonly string[]): Command {
   return new Command(name)
     .description(description)
     .option('--json', 'print JSON, for scripts')
-    .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ igor ${example}`).join('\n')}`)
+    .addHelpText(
+      'after',
+      `\nExamples:\n${examples.map((example) => `  $ ${pipesIn.test(example) ? '' : 'igor '}${example}`).join('\n')}`,
+    )
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: () => undefined })
     .exitOverride()
     .allowExcessArguments(false)
