@@ -8,6 +8,8 @@ export function reasonOf(error: unknown): string {
 
 /** The promise's outcome, unless the signal is aborted first; then its reason. */
 export async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Whoever is turned away below leaves it to itself: its failure is nobody's any more, and must not end the process.
+  promise.catch(() => {})
   signal.throwIfAborted()
   const aborted = Promise.withResolvers<never>()
   const onabort = (): void => aborted.reject(signal.reason)
