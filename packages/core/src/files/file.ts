@@ -210,6 +210,12 @@ const entitle = async (
     )
   }
   const released = authority.status === 'retired'
+  if (authority.status === 'offered' && !plan.force) {
+    throw new IgorError(
+      'NOT_AUTHORITATIVE',
+      `this file was made for ${authority.ready.to}: import it there. Only if that node is gone for good, import it here with --force: from there one life rests on your word.`,
+    )
+  }
   if (!released && !plan.force) {
     throw new IgorError(
       'NOT_AUTHORITATIVE',

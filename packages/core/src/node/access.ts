@@ -5,9 +5,12 @@
  * @module
  */
 
+import { moduleParts, pruneRecords } from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
+import { verifyGently } from '../handoff/arrival.ts'
 import { keys } from '../keys.ts'
 import type { BlockSource } from '../protocols/blocks.ts'
 import { checkProof } from '../protocols/watch.ts'
@@ -36,8 +39,31 @@ export const createAccess = ({ context, residents }: { context: Context; residen
   }
   const isPublic = (agent: string): boolean => residents.manifest(agent)?.public ?? false
 
+  /** Of this agent's module alone: others' modules stand beside it, and anyone can have an agent to move. */
+  const moduleBlock = async (agent: string, cid: CID): Promise<Uint8Array | undefined> => {
+    const module = residents.ledger(agent)?.chain.genesis.body.module
+    const root = module === undefined ? undefined : await context.store.get(keys.module(module.toString()))
+    if (module === undefined || root === undefined) return undefined
+    const name = cid.toString()
+    if (module.toString() === name) return root
+    return moduleParts(module, root).some((part) => part.toString() === name) ? context.store.get(keys.module(name)) : undefined
+  }
+
   return {
     blocks: {
+      meet: async (agent, peer, theirs) => {
+        const ledger = residents.ledger(agent)
+        if (ledger === undefined) throw new IgorError('UNKNOWN_AGENT', `${agent} is not known here`)
+        const chain = await verifyGently(context, theirs)
+        const { authority } = chain
+        // Only a history that makes it the host opens this one: a stranger's word does not.
+        if (chain.agent !== agent || !chain.genesis.id.equals(ledger.chain.genesis.id) || authority.by !== peer) {
+          throw new IgorError('NOT_OWNER', `by that history ${agent} does not live at ${peer}`)
+        }
+        const mine = pruneRecords(ledger.records)
+        await residents.reconcile(ledger, { chain, records: theirs }).catch(() => {})
+        return mine
+      },
       records: (agent, peer, proof) => {
         const ledger = residents.ledger(agent)
         if (ledger === undefined) throw new IgorError('UNKNOWN_AGENT', `${agent} is not known here`)
@@ -48,10 +74,8 @@ export const createAccess = ({ context, residents }: { context: Context; residen
       },
       block: async (agent, peer, cid) => {
         if (!isTarget(agent, peer)) throw new IgorError('NOT_OWNER', `blocks of ${agent} go to the target of a move only`)
-        return (
-          (await context.store.get(keys.block(agent, hexOf(cid.multihash.digest)))) ??
-          (await context.store.get(keys.module(cid.toString())))
-        )
+        const own = await context.store.get(keys.block(agent, hexOf(cid.multihash.digest)))
+        return own ?? moduleBlock(agent, cid)
       },
       served: (agent, peer, bytes) => {
         const move = residents.outgoing(agent)

@@ -71,7 +71,7 @@ describe('an agent as a file', () => {
     await nextCount(taken, taken.status.tick + 1)
   })
 
-  it('that two nodes took by force halts both when they meet', async () => {
+  it.each([true, false])('that two nodes took by force halts both when they meet (public: %s)', async (open) => {
     const a = await world.start()
     const [b, c] = [await world.start(), await world.start()]
     for (const [x, y] of [
@@ -80,7 +80,7 @@ describe('an agent as a file', () => {
       [b, c],
     ] as const)
       world.hub.cut(x.id, y.id, true)
-    const agent = await spawnCounter(a)
+    const agent = await spawnCounter(a, { public: open })
     const copy = await agent.export()
     const key = await seedOf(a)
     const atB = await b.import(copy, { key, force: true })

@@ -53,7 +53,11 @@ export const createMeetings = ({ context, residents, owner, onchange }: Options)
       throw error
     })
     try {
-      const records = await puller.records(agent)
+      const mine = residents.ledger(agent)
+      const lives = mine?.row.state === 'active-owner' || mine?.row.state === 'handoff-pending'
+      const shown = await puller.records(agent)
+      // Of an agent that is not public a peer shows its history to whoever proves to be its host.
+      const records = shown.length < 2 && mine !== undefined && lives ? await puller.meet(agent, mine.records) : shown
       const [genesis] = records
       if (genesis?.body.kind !== 'genesis' || genesis.body.agent !== agent) return
       // Verified first: a forged nonce would make the owner a stranger to its own agent.

@@ -309,9 +309,11 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     if (exact !== undefined) return exact.agent
     const prefix = nameOrId.startsWith('did:key:') ? nameOrId : `did:key:${nameOrId}`
     const matches = all.filter((one) => one.name === nameOrId || (nameOrId.length >= 4 && one.agent.startsWith(prefix)))
-    const [only] = matches
+    // A stranger may call its agent as it likes: one's own comes first.
+    const own = matches.filter((one) => one.here || one.owned)
+    const [only] = own.length === 1 ? own : matches
     if (only === undefined) throw new IgorError('UNKNOWN_AGENT', `no agent ${nameOrId} here or at the peers in sight`)
-    if (matches.length > 1) {
+    if (matches.length > 1 && own.length !== 1) {
       throw new IgorError(
         'AMBIGUOUS_NAME',
         `${nameOrId} means ${matches.map((one) => one.agent).join(', ')}: give more of the DID`,

@@ -66,7 +66,7 @@ export const openPeers = (
     try {
       const said = decodeSaid(from, message)
       const known = heard.has(from)
-      if (!known && heard.size >= MAX_PEERS) return
+      if (!known && heard.size >= MAX_PEERS) makeRoom()
       if (said.leaving) heard.delete(from)
       else heard.set(from, { said, at: clock.elapsed(), seen: nowMs(clock) })
       // A newcomer has not heard this node yet.
@@ -76,6 +76,13 @@ export const openPeers = (
       context.report({ level: 'warn', code: 'PROTOCOL_VIOLATION', peer: from, message: String(error) })
     }
   })
+
+  /** The one that was silent longest goes, but nobody who is connected: whoever is really there is heard again. */
+  const makeRoom = (): void => {
+    const linked = new Set(network.links().map((link) => link.peer))
+    const [oldest] = [...heard].filter(([peer]) => !linked.has(peer)).sort(([, a], [, b]) => a.at - b.at)
+    if (oldest !== undefined) heard.delete(oldest[0])
+  }
 
   const isDirect = (peer: string): boolean => network.links().some((link) => link.peer === peer && link.direct)
 

@@ -29,9 +29,17 @@ const IDLE_MS = 60_000
 /** Requests on one channel: a 64 MiB memory takes 64 of them. */
 const MAX_REQUESTS = 4096
 
+/** 10,000 anchors of 700 bytes twice over: what a peer can make this node hold before anything is verified. */
+const MAX_HISTORY_BYTES = 16 * 1024 * 1024
+
 export interface BlockSource {
   /** Records that this peer may read, oldest first. Throws NOT_OWNER or UNKNOWN_AGENT. */
   records(agent: string, peer: string, proof: Uint8Array | undefined): readonly LineageRecord[]
+  /**
+   * A peer shows the history by which it claims to host an agent that is known here.
+   * @returns what is known here, once its claim holds. Throws NOT_OWNER, UNKNOWN_AGENT or AGENT_HALTED.
+   */
+  meet(agent: string, peer: string, theirs: readonly LineageRecord[]): Promise<readonly LineageRecord[]>
   /** A block that this peer may have; undefined: not here. Throws NOT_OWNER. */
   block(agent: string, peer: string, cid: CID): Promise<Uint8Array | undefined>
   /** For progress: so many bytes went to that peer. */
@@ -50,6 +58,11 @@ export const serveBlocks =
           const proof = request.has('proof') ? request.bytes('proof', 4096) : undefined
           const records = source.records(agent, channel.peer, proof)
           await sendRecords(channel, request.flag('brief') ? pruneRecords(records) : records)
+        } else if (request.type === 'meet') {
+          const theirs = await hearRecords(channel.peer, () =>
+            hearAnswer(channel, { clock: context.clock, signal: context.signal }),
+          )
+          await sendRecords(channel, await source.meet(agent, channel.peer, theirs))
         } else if (request.type === 'blocks') {
           if (!channel.direct) throw new IgorError('BAD_REQUEST', 'blocks never cross a relayed connection')
           const want = request.list('want', MAX_WANT, (item, fail) => CID.asCID(item) ?? fail('want'))
@@ -60,6 +73,25 @@ export const serveBlocks =
       }
     }
   }
+
+/** Frames of records until the last, bounded. */
+const hearRecords = async (peer: string, next: () => Promise<Fields>): Promise<LineageRecord[]> => {
+  const records: LineageRecord[] = []
+  let size = 0
+  for (;;) {
+    const answer = await next()
+    const frames = answer.list('records', MAX_RECORDS, (item, fail) =>
+      item instanceof Uint8Array && item.length <= MAX_RECORD_BYTES ? item : fail('records'),
+    )
+    for (const bytes of frames) {
+      size += bytes.length
+      records.push(decodeRecord(bytes))
+    }
+    if (records.length > MAX_RECORDS || size > MAX_HISTORY_BYTES) throw violation(peer, 'a history that is too long')
+    if (answer.flag('last')) return records
+    if (frames.length === 0) throw violation(peer, 'an empty frame of records')
+  }
+}
 
 const sendRecords = async (channel: Channel, records: readonly LineageRecord[]): Promise<void> => {
   let batch: Uint8Array[] = []
@@ -132,6 +164,8 @@ export interface Puller {
   readonly roundTrip: number
   /** The records that the peer shows, oldest first, decoded but not verified. */
   records(agent: string, wish?: RecordsWish): Promise<LineageRecord[]>
+  /** Shows the history by which an agent lives here, and gets the peer's. */
+  meet(agent: string, mine: readonly LineageRecord[]): Promise<LineageRecord[]>
   /** Calls `onblocks` with each frame's blocks, their hashes checked. @throws IgorError HANDOFF_FAILED when one is missing */
   blocks(agent: string, want: readonly CID[], onblocks: (blocks: readonly Block[]) => Promise<void>): Promise<void>
   close(): Promise<void>
@@ -154,19 +188,13 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
     records: async (agent, { proof, brief = false } = {}) => {
       const asked = clock.elapsed()
       await say(channel, { type: 'records', agent, brief, ...(proof ? { proof } : {}) }, signal)
-      const records: LineageRecord[] = []
-      for (;;) {
-        const answer = await answerSince(asked)
-        const before = records.length
-        for (const bytes of answer.list('records', MAX_RECORDS, (item, fail) =>
-          item instanceof Uint8Array && item.length <= MAX_RECORD_BYTES ? item : fail('records'),
-        )) {
-          records.push(decodeRecord(bytes))
-        }
-        if (records.length > MAX_RECORDS) throw violation(peer, `more than ${MAX_RECORDS} records`)
-        if (answer.flag('last')) return records
-        if (records.length === before) throw violation(peer, 'an empty frame of records')
-      }
+      return hearRecords(peer, () => answerSince(asked))
+    },
+    meet: async (agent, mine) => {
+      await say(channel, { type: 'meet', agent }, signal)
+      await sendRecords(channel, pruneRecords(mine))
+      const asked = clock.elapsed()
+      return hearRecords(peer, () => answerSince(asked))
     },
     blocks: async (agent, want, onblocks) => {
       for (let at = 0; at < want.length; at += MAX_WANT) {
