@@ -86,6 +86,8 @@ export interface HostedOptions {
   readonly onchange: () => void
   /** It only ticked on: nothing that others have to be told at once. */
   readonly onticked: () => void
+  /** The first tick after a move is handed to a worker. */
+  readonly onbegin?: () => void
   /** The first tick after a move was tried; it began at `at`, by the clock's `elapsed`. */
   readonly onfirst?: (at: number) => void
 }
@@ -137,7 +139,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
   let alone = false
   let trouble: string | undefined
   let root: { readonly epoch: number; readonly seed: Uint8Array } | undefined
-  let onfirst = options.onfirst
+  let { onbegin, onfirst } = options
   let lastTickEnd = clock.elapsed()
   let due = clock.elapsed()
   let more = false
@@ -186,7 +188,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     const now = clock.now()
     const time = now > host.time ? now : host.time
     const posted = clock.elapsed()
-    const outcome = await executor.run(at, {
+    const running = executor.run(at, {
       tick: host.tick + 1,
       time,
       root: root.seed,
@@ -195,6 +197,9 @@ export const createHosted = (options: HostedOptions): Hosted => {
       maxMs: BATCH_MS,
       alone,
     })
+    onbegin?.()
+    onbegin = undefined
+    const outcome = await running
     const back = clock.elapsed()
     // A thread's clock may differ from this one; what it says lies between question and answer.
     const stamp = (at: number): number => Math.min(Math.max(at, posted), back)

@@ -116,7 +116,7 @@ describe('a peer that breaks the rules', () => {
     const offer = async (bait: string): Promise<Talk> => {
       const line = await mute.open(b.id, HANDOFF_PROTOCOL)
       const head = histories.get(bait)?.at(-1)?.bytes
-      await line.say({ type: 'offer', agent: bait, id: new Uint8Array(16), head, memory: 0, replayFuel: 0 })
+      await line.say({ type: 'offer', agent: bait, id: new Uint8Array(16), head, memory: 0, replayFuel: 0, clockUs: 0 })
       return line
     }
     const open: Talk[] = []

@@ -110,7 +110,7 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
       const present = prepared?.next ?? ledger.current
       if (present === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`)
       // On its way while the record is written. Should that fail, the target drops it with the channel.
-      const sent = sendTail(channel, ledger, { base, present, change, orders: options.orders })
+      const sent = sendTail(context, channel, ledger, { base, present, change, orders: options.orders })
       sent.catch(() => {})
       const record = await ledger.handoff(ready, options.orders, prepared)
       return { record, since, sent }
@@ -150,6 +150,7 @@ const offer = async (
     channel,
     {
       type: 'offer',
+      clockUs: clockUs(context),
       id: context.crypto.random(ID_BYTES),
       agent: ledger.agent,
       head: ledger.chain.head.bytes,
@@ -170,6 +171,9 @@ const offer = async (
   checkMigration(ready.to, ready.price, manifest)
   return bytes
 }
+
+/** This node's clock when a message leaves: by the quickest of them the target learns how the two clocks differ. */
+const clockUs = ({ clock }: Context): number => Math.round(clock.elapsed() * 1000)
 
 /** A state that the target has, and its name. */
 interface Base {
@@ -203,7 +207,12 @@ interface Tail {
 }
 
 /** The present state as what changed since the one that the target has. Binds nobody: the commit does. */
-const sendTail = async (channel: Channel, ledger: Ledger, { base, present, change, orders }: Tail): Promise<void> => {
+const sendTail = async (
+  context: Context,
+  channel: Channel,
+  ledger: Ledger,
+  { base, present, change, orders }: Tail,
+): Promise<void> => {
   const { memory, globals } = present.block
   const fresh = new Map(change?.delta?.chunks.map(([index, bytes]) => [index, bytes]))
   const zeros: number[] = []
@@ -215,6 +224,7 @@ const sendTail = async (channel: Channel, ledger: Ledger, { base, present, chang
   const chunks = await Promise.all(changed)
   await say(channel, {
     type: 'tail',
+    clockUs: clockUs(context),
     base: base.cid,
     memory: memory.bytes,
     globals,
@@ -243,8 +253,8 @@ interface Stopped {
 
 const commit = async (context: Context, channel: Channel, { record, since, sent }: Stopped): Promise<LineageRecord> => {
   await inTime(context, channel.peer, sent)
-  const elapsedUs = Math.round((context.clock.elapsed() - since) * 1000)
-  await say(channel, { type: 'commit', record: record.bytes, elapsedUs })
+  const sinceUs = Math.round(since * 1000)
+  await say(channel, { type: 'commit', record: record.bytes, clockUs: clockUs(context), sinceUs })
   return readDecision(channel, record, await hearAnswer(channel, { clock: context.clock, ms: DONE_MS }))
 }
 

@@ -63,8 +63,18 @@ export interface Inbound {
   reconcile(ledger: Ledger, theirs: { chain: Copy['chain']; records: readonly LineageRecord[] }): Promise<void>
   /** A ready for a file that this peer makes; throws when it would not be taken. */
   readyForFile(peer: string): Promise<Uint8Array>
-  /** The accept is durable: the agent lives here. `since` is `elapsed` at the end of its last tick, as well as both clocks tell. */
-  arrived(arrival: { ledger: Ledger; manifest: Manifest; init: Uint8Array; placed: Placed; from: string; since: number }): void
+  /**
+   * The accept is durable: the agent lives here. `since` is `elapsed` at the end of its last tick, as well as both
+   * clocks tell. Resolves when its first tick is under way, or soon if it does not tick now.
+   */
+  arrived(arrival: {
+    ledger: Ledger
+    manifest: Manifest
+    init: Uint8Array
+    placed: Placed
+    from: string
+    since: number
+  }): Promise<void>
 }
 
 export interface Arrivals {
@@ -143,6 +153,8 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
   const limit = deadline(context.clock, READY_MS, `the move of ${agent}`, context.signal)
   try {
     checkHouse(inbound.house(), peer)
+    const difference = clockDifference(context)
+    difference.hear(fields)
     const handoff = fields.bytes('id', ID_BYTES, true)
     checkHead(context, peer, agent, fields.bytes('head', MAX_OFFER))
     if (fields.count('memory') > MAX_MEMORY) throw new IgorError('HANDOFF_REJECTED', 'its memory is larger than 64 MiB')
@@ -197,6 +209,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
           continue
         }
         if (next.type === 'tail' && tail === undefined) {
+          difference.hear(next)
           const frames = await hearTail(context, channel, next)
           const { refs } = footing
           // Why it cannot be taken is the answer to the commit.
@@ -204,13 +217,16 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
           continue
         }
         if (next.type !== 'commit' || tail === undefined) throw violation(peer, `${next.type} instead of tail and commit`)
-        const since = stoodStill(context, next, puller.roundTrip)
+        difference.hear(next)
+        const since = next.count('sinceUs') / 1000 + difference.ms(puller.roundTrip)
         const record = decodeRecord(next.bytes('record', 24 * 1024))
         const given = { copy, ground: footing.ground, tail, record, ready: ready.bytes, placed, since }
-        const decision = await serial(() => decide(inbound, peer, given))
+        const { decision, begun } = await serial(() => decide(inbound, peer, given))
         decided = true
         copied = decision.body.kind !== 'accept'
         if (decision.body.kind === 'accept') placed = undefined
+        // The source counts the standstill until it hears of this: no sooner than it ends.
+        await begun
         await say(channel, { type: 'done', record: decision.bytes })
         break
       }
@@ -276,9 +292,19 @@ const aheadBy = ({ clock }: Context, time: number): string | undefined => {
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 
-/** `elapsed` here when the agent began to stand still there: the source says how long ago that was, and the line took half a round trip. */
-const stoodStill = ({ clock }: Context, commit: Fields, roundTrip: number): number =>
-  clock.elapsed() - commit.count('elapsedUs') / 1000 - roundTrip / 2
+/**
+ * How far this clock is ahead of the source's. Each message says when it left; the one that was under way for the
+ * shortest time tells best, and it took about half a round trip.
+ */
+const clockDifference = ({ clock }: Context) => {
+  let least = Number.POSITIVE_INFINITY
+  return {
+    hear: (message: Fields): void => {
+      least = Math.min(least, clock.elapsed() - message.count('clockUs') / 1000)
+    },
+    ms: (roundTrip: number): number => least - roundTrip / 2,
+  }
+}
 
 interface Decision {
   readonly copy: Copy
@@ -292,11 +318,17 @@ interface Decision {
   readonly since: number
 }
 
+interface Decided {
+  readonly decision: LineageRecord
+  /** When it was accepted: its first tick is under way. */
+  readonly begun?: Promise<void>
+}
+
 const isHandoff = (record: LineageRecord): record is LineageRecord<Handoff> => record.body.kind === 'handoff'
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
 /** Accepts, or refuses with a reason: once a handoff record is valid and names this node, it gets a decision. */
-const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<LineageRecord> => {
+const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<Decided> => {
   const { context } = inbound
   const { copy, record, tail, since, placed, ground } = given
   if (!isHandoff(record) || !sameBytes(record.body.ready, given.ready))
@@ -307,8 +339,8 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   looked.catch(() => {})
   const chain = extendChain(copy.chain, record, { gap: true, known: [given.ready, ...orders] })
   const [decided, runnable] = await looked
-  if (decided !== undefined) return decided
-  const no = (code: RefusalCode, reason: string) => refuse(context, record, code, reason)
+  if (decided !== undefined) return { decision: decided }
+  const no = async (code: RefusalCode, reason: string) => ({ decision: await refuse(context, record, code, reason) })
   if (chain.authority.status === 'offered' && nowMs(context.clock) > chain.authority.ready.expiry)
     return no('expired', 'it came after the ready had expired')
   if (tail instanceof Error) return no('invalid', tail.message)
@@ -322,8 +354,7 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   if (!runnable) return no('failed', 'its module is no longer here')
   const arrival = { chain, records: [...copy.records, record], current, rows, refs, ground }
   const { ledger, record: decision } = await accept(context, arrival)
-  inbound.arrived({ ledger, manifest: copy.manifest, init: copy.init, placed, from: peer, since })
-  return decision
+  return { decision, begun: inbound.arrived({ ledger, manifest: copy.manifest, init: copy.init, placed, from: peer, since }) }
 }
 
 const readyForFile = async (inbound: Inbound, channel: Channel): Promise<void> => {

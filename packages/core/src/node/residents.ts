@@ -24,6 +24,8 @@ import { agentNameOf } from '../names.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
 import type { Owner } from './owner.ts'
 
+/** An agent that has not begun to tick so long after it came may rest for hours. */
+const BEGIN_MS = 50
 /** Of an agent's init bytes: one block. */
 const MAX_INIT = 1024 * 1024
 const MAX_NAME = 64
@@ -48,7 +50,8 @@ export interface Residents {
   move(agent: string, target: string, orders: readonly Uint8Array[], signal?: AbortSignal): Promise<Move>
   /** Writes a handoff for a file: the agent leaves here, and the file takes it to whoever gave the ready. */
   packUp(agent: string, ready: Uint8Array, orders: readonly Uint8Array[]): Promise<void>
-  arrived(arrival: Arrived): void
+  /** Resolves when its first tick is under way, or soon if it does not tick now. */
+  arrived(arrival: Arrived): Promise<void>
   /** Somebody shows a verified history of an agent known here. @throws IgorError when theirs conflicts */
   reconcile(ledger: Ledger, theirs: { chain: Ledger['chain']; records: readonly LineageRecord[] }): Promise<void>
   stop(): Promise<void>
@@ -100,7 +103,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     ledger: Ledger,
     manifest: Manifest,
     init: Uint8Array,
-    more: Pick<HostedOptions, 'placed' | 'onfirst' | 'born'> = {},
+    more: Pick<HostedOptions, 'placed' | 'onbegin' | 'onfirst' | 'born'> = {},
   ): void => {
     const { agent } = ledger
     lost.delete(agent)
@@ -374,9 +377,11 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       const before = hosted.get(agent)
       ledgers.set(agent, ledger)
       hosted.delete(agent)
+      const begun = Promise.withResolvers<void>()
       const begin = (): void =>
         host(ledger, manifest, init, {
           ...(placed === undefined ? {} : { placed }),
+          onbegin: begun.resolve,
           onfirst: (at) => {
             const downtimeMs = since === undefined ? 0 : Math.max(0, at - since)
             const move: Move = { agent, from, to: context.peer, tick, downtimeMs }
@@ -387,6 +392,9 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       // What is left of an earlier stay ends first; there is nothing to wait for when there was none.
       if (before === undefined) begin()
       else void before.stop().then(begin)
+      const waited = new AbortController()
+      const limit = clock.sleep(BEGIN_MS, AbortSignal.any([ended.signal, waited.signal])).catch(() => {})
+      return Promise.race([begun.promise, limit]).finally(() => waited.abort())
     },
 
     reconcile: async (ledger, theirs) => {
