@@ -16,6 +16,7 @@ import { sendMessage, sendOrder } from '../protocols/order.ts'
 import { makeProof, watchAt } from '../protocols/watch.ts'
 import { createLogOrder } from './log-order.ts'
 import type { Owner } from './owner.ts'
+import type { HostProver } from './proof-of-host.ts'
 import type { Residents } from './residents.ts'
 
 /** How long a message or order looks for an agent that is on its way somewhere. */
@@ -29,6 +30,8 @@ export interface Handles {
   readonly context: Context
   readonly residents: Residents
   readonly owner: Owner
+  /** Holds a peer's word about what it hosts against the history. */
+  readonly hosts: HostProver
   /** @throws IgorError UNKNOWN_AGENT */
   status(agent: string): AgentStatus
   /** Applies an order at this node. */
@@ -61,10 +64,11 @@ export const createHandle = (id: string, node: Handles): Agent => {
     const until = clock.elapsed() + patience
     for (;;) {
       signal?.throwIfAborted()
-      const { here, host, state, name, reason } = node.status(id)
+      const { here, host, epoch, state, name, reason } = node.status(id)
       if (state === 'retired') throw new IgorError('NOT_AUTHORITATIVE', `${name} is retired: it is nowhere any more`)
       if (state === 'halted') throw new IgorError('AGENT_HALTED', `${name} is halted: ${reason ?? 'its owner has to recover it'}`)
       try {
+        if (!here) await node.hosts.assure(id, host, epoch, await proofFor(), signal)
         return await what(here ? undefined : host)
       } catch (error) {
         if (!isPassing(error) || clock.elapsed() >= until) throw error

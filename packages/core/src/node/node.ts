@@ -27,6 +27,7 @@ import { createHandle, type Handles } from './handle.ts'
 import { createMeetings } from './meetings.ts'
 import { openOwner } from './owner.ts'
 import { openPeers } from './peers.ts'
+import { createHostProver } from './proof-of-host.ts'
 import { openResidents } from './residents.ts'
 import { listStatuses, statusOf } from './statuses.ts'
 
@@ -265,6 +266,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     context,
     residents,
     owner,
+    hosts: createHostProver(context, heard.distrust),
     status: known,
     apply,
     deliver,

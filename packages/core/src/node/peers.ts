@@ -15,6 +15,8 @@ const SAY_SOON_MS = 200
 const GONE_MS = 7000
 /** Peers remembered at a time: more is a flood. */
 const MAX_PEERS = 256
+/** Doubts remembered, one a peer and agent. */
+const MAX_DOUBTS = 1000
 /** Direct connections that this node opens by itself. */
 const MAX_DIRECT = 24
 /** Before dialling again a peer that could not be reached. */
@@ -29,6 +31,8 @@ export interface Peers {
   said(): readonly Said[]
   /** Where an agent lives by the freshest word; undefined: nobody says. */
   hostOf(agent: string): { readonly peer: string; readonly said: SaidAgent } | undefined
+  /** Its word about this agent was found wrong (for ever), or cannot be checked now: others are asked first. */
+  distrust(agent: string, peer: string, forMs: number): void
   addresses(peer: string): readonly string[]
   /** Begins to say what this node is. */
   start(): void
@@ -43,6 +47,17 @@ interface Heard {
   readonly seen: number
 }
 
+interface Claim {
+  readonly said: SaidAgent
+  readonly doubt: boolean
+}
+
+/** Whom to ask first: who is not doubted, then the later record. */
+const isBetter = (a: Claim, b: Claim): boolean => {
+  if (a.doubt !== b.doubt) return b.doubt
+  return a.said.epoch > b.said.epoch || (a.said.epoch === b.said.epoch && a.said.seq > b.said.seq)
+}
+
 export const openPeers = (
   context: Context,
   self: () => Omit<Said, 'peer' | 'leaving'>,
@@ -50,6 +65,8 @@ export const openPeers = (
 ): Peers => {
   const { clock, network, signal } = context
   const heard = new Map<string, Heard>()
+  /** Until when (`elapsed`) a peer's word about an agent is doubted. */
+  const doubts = new Map<string, number>()
   const dialled = new Map<string, number>()
   const dialling = new Set<string>()
   let nudge = new AbortController()
@@ -176,16 +193,20 @@ export const openPeers = (
     },
     said: () => [...heard.values()].map(({ said }) => said),
     hostOf: (agent) => {
-      let best: { peer: string; said: SaidAgent } | undefined
+      let best: { peer: string; said: SaidAgent; doubt: boolean } | undefined
       for (const { said } of heard.values()) {
         for (const one of said.agents) {
-          if (one.agent !== agent || one.state === 'moved') continue
-          const newer =
-            best === undefined || one.epoch > best.said.epoch || (one.epoch === best.said.epoch && one.seq > best.said.seq)
-          if (newer) best = { peer: said.peer, said: one }
+          const doubt = doubts.get(`${said.peer} ${agent}`)
+          if (one.agent !== agent || one.state === 'moved' || doubt === Number.POSITIVE_INFINITY) continue
+          const next = { peer: said.peer, said: one, doubt: doubt !== undefined && doubt > clock.elapsed() }
+          if (best === undefined || isBetter(next, best)) best = next
         }
       }
       return best
+    },
+    distrust: (agent, peer, forMs) => {
+      if (doubts.size >= MAX_DOUBTS) doubts.clear()
+      doubts.set(`${peer} ${agent}`, clock.elapsed() + forMs)
     },
     addresses: (peer) => heard.get(peer)?.said.addresses ?? [],
     start: () => {
