@@ -1,10 +1,21 @@
 import { readCar } from '@igor/lineage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Node } from '../api.ts'
+import type { Thread, Threads } from '../platform.ts'
 import { createWorld, eventually, nextCount, spawnCounter, type World } from './fixtures/world.ts'
 
 const seedOf = async (node: Node): Promise<Uint8Array> =>
   Uint8Array.from((await node.exportKeys())[0]?.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
+
+/** Threads that end before they do anything. */
+const broken = (): Threads => ({
+  parallelism: 1,
+  spawn: () => {
+    const thread: Thread = { post: () => {}, onmessage: undefined, onexit: undefined, terminate: () => {} }
+    void Promise.resolve().then(() => thread.onexit?.('it cannot start'))
+    return thread
+  },
+})
 
 describe('an agent as a file', () => {
   let world: World
@@ -106,6 +117,18 @@ describe('an agent as a file', () => {
     expect(again.agent(agent.id).status).toMatchObject({ here: true, state: 'active' })
     expect(again.agent(agent.id).status.tick).toBeGreaterThanOrEqual(tick)
     expect((await again.agent(agent.id).passport()).asserted).toHaveLength(1)
+  })
+
+  it('whose agent cannot run here is refused, and nothing is changed', async () => {
+    const a = await world.start()
+    const b = await world.start(undefined, { policy: { capabilities: ['clock'] } })
+    const c = await world.start(undefined, { threads: broken() })
+    const agent = await spawnCounter(a)
+    const copy = await agent.export()
+    const key = await seedOf(a)
+    await expect(b.import(copy, { key, force: true })).rejects.toMatchObject({ code: 'HANDOFF_REJECTED' })
+    await expect(c.import(copy, { key, force: true })).rejects.toMatchObject({ code: 'HOST_FAULT' })
+    for (const node of [b, c]) expect(node.agents().filter((one) => one.here)).toEqual([])
   })
 
   it('that is damaged anywhere is refused, and nothing is changed', async () => {

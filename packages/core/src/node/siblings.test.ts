@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { modulesInUse } from '../agent/found.ts'
+import { sweepModules, useOfModule } from '../agent/modules.ts'
 import type { Node } from '../api.ts'
-import { createWorld, eventually, nextCount, spawnCounter, tapped, type World } from './fixtures/world.ts'
+import { keys } from '../keys.ts'
+import { openLogStore } from '../store/log-store.ts'
+import { createWorld, eventually, nextCount, spawnCounter, tapped, testCrypto, type World } from './fixtures/world.ts'
 
 const meet = (a: Node, b: Node): Promise<void> => eventually(a, () => a.peers().some((peer) => peer.id === b.id))
 
@@ -43,6 +47,31 @@ describe('tabs of one browser, which share a store', () => {
     const there = await b.import(file)
     await nextCount(there, there.status.tick + 1)
     await eventually(a, () => !agent.status.here)
+  })
+
+  it('sweep no module that an agent of the other runs, however they begin', async () => {
+    const [a] = await world.siblings({}, {})
+    if (a === undefined) throw new Error('two were asked for')
+    const agent = await spawnCounter(a)
+    await nextCount(agent, 1)
+    await world.stop()
+    const store = await openLogStore(a.disk.open(), { random: testCrypto.random })
+    const modules = await store.list(keys.modules)
+    expect(modules.length).toBeGreaterThan(0)
+    // An agent comes while the sweep looks around, and it runs what nobody ran before.
+    const nobody = async (): Promise<Set<string>> => {
+      await store.commit({ put: [useOfModule(testCrypto)] })
+      return new Set()
+    }
+    await sweepModules(store, testCrypto, nobody)
+    expect(await store.list(keys.modules)).toEqual(modules)
+    await sweepModules(store, testCrypto, modulesInUse)
+    expect(await store.list(keys.modules)).toEqual(modules)
+    await sweepModules(store, testCrypto, async () => undefined)
+    expect(await store.list(keys.modules)).toEqual(modules)
+    await sweepModules(store, testCrypto, async () => new Set())
+    expect(await store.list(keys.modules)).toEqual([])
+    await store.close()
   })
 
   it('take back what the other refused', async () => {
