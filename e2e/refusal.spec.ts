@@ -101,6 +101,20 @@ test('a server that is killed while it copies: the agent goes on in its tab', as
   expect(await again.ps()).toEqual([])
 })
 
+test('a tab that is closed while it copies: the agent goes on in the tab that it came from', async ({ server, tab }) => {
+  const home = await server('home')
+  const [here, there] = await Promise.all([tab(home.url), tab(home.url)])
+  await here.reaches(there.peerId, 'webrtc')
+  const agent = await here.startFiles(...(await ballast(16, 1)))
+  await here.open(agent)
+  await here.ticks(agent, 3)
+  await here.drag(agent, there.peerId)
+  await expect(here.card(agent).getByTestId('progress')).toHaveAttribute('data-phase', 'copy')
+  await there.page.close()
+  await expect(here.card(agent).getByTestId('problem')).toContainText('did not move', { timeout: 30_000 })
+  await expectStayed(here, agent, () => home.ask('verify', agent))
+})
+
 test('a tab that is closed while it copies: the agent goes on at its server', async ({ server, tab }) => {
   const home = await server('home')
   const agent = await runOn(home, 'ballast', '--init', '16 1')

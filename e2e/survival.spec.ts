@@ -38,11 +38,7 @@ test('a reload: the agent goes on where it was', async ({ server, tab, folder })
   expectHistory(await verifyFile(file), agent, [after.peerId])
 })
 
-test('a reload with the server dead: the page is there, the agent goes on, two tabs find each other no worse', async ({
-  server,
-  tab,
-  folder,
-}) => {
+test('a reload with the server dead: the page is there, the agent goes on', async ({ server, tab, folder }) => {
   const home = await server('home')
   const before = await tab(home.url)
   await before.page.evaluate(async () => {
