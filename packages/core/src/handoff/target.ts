@@ -63,6 +63,8 @@ export interface Inbound {
   reconcile(ledger: Ledger, theirs: { chain: Copy['chain']; records: readonly LineageRecord[] }): Promise<void>
   /** A ready for a file that this peer makes; throws when it would not be taken. */
   readyForFile(peer: string): Promise<Uint8Array>
+  /** Removes modules that no agent here names. */
+  sweep(): Promise<void>
   /**
    * The accept is durable: the agent lives here. `since` is `elapsed` at the end of its last tick, as well as both
    * clocks tell. Resolves when its first tick is under way, or soon if it does not tick now.
@@ -119,6 +121,8 @@ export const createArrivals = (inbound: Inbound): Arrivals => {
       agents.delete(agent)
       leave()
     }
+    // A module that came for nothing would stay for ever, and anyone can offer one after the other.
+    if (agents.size === 0 && inbound.ledger(agent)?.row.state !== 'active-owner') await inbound.sweep()
   }
 
   return {

@@ -156,6 +156,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     ledger: residents.ledger,
     reconcile: residents.reconcile,
     arrived: residents.arrived,
+    sweep: residents.sweep,
     readyForFile: async (peer) => {
       checkHouse(house(), peer)
       return signReady()

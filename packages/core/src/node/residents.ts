@@ -54,6 +54,8 @@ export interface Residents {
   arrived(arrival: Arrived): Promise<void>
   /** Somebody shows a verified history of an agent known here. @throws IgorError when theirs conflicts */
   reconcile(ledger: Ledger, theirs: { chain: Ledger['chain']; records: readonly LineageRecord[] }): Promise<void>
+  /** Removes modules that no agent in this store names. */
+  sweep(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -216,7 +218,10 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     await load(agent).catch((error) => lose(agent, error instanceof Error ? error.message : String(error)))
   }
 
-  if (!store.damaged) await sweepModules(store, context.crypto, modulesInUse)
+  const sweep = async (): Promise<void> => {
+    if (!store.damaged) await sweepModules(store, context.crypto, modulesInUse)
+  }
+  await sweep()
 
   /** What another history means for the one here, and what follows. @throws IgorError when theirs conflicts */
   const compare = async (ledger: Ledger, theirs: { chain: Chain; records: readonly LineageRecord[] }): Promise<void> => {
@@ -408,6 +413,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       }
     },
 
+    sweep,
     stop: async () => {
       ended.abort()
       await Promise.all([...hosted.values()].map((one) => one.stop()))
