@@ -131,6 +131,24 @@ describe('a peer that breaks the rules', () => {
     for (const { channel } of open) channel.abort(new Error('enough'))
   })
 
+  it('watching a lot and reading nothing slows nobody, and does not keep the node from stopping', async () => {
+    const a = await world.start()
+    const agent = await spawnCounter(a)
+    const rogue = makeRogue(world.hub)
+    const lines: Talk[] = []
+    for (let i = 0; i < 140; i++) {
+      const line = await rogue.open(a.id, WATCH_PROTOCOL)
+      await line.say({ type: 'watch', agent: agent.id }).catch(() => {})
+      lines.push(line)
+    }
+    const { tick } = agent.status
+    const far = await nextCount(agent, tick + 60)
+    expect(far.count).toBe(far.tick)
+    // Of those, more than a page may hold open were turned away.
+    await expect(lines.at(-1)?.hear()).rejects.toMatchObject({ code: 'CHANNEL_FAILED' })
+    await a.stop()
+  })
+
   it('asking about a handoff that is another peer’s learns nothing and decides nothing', async () => {
     const a = await world.start()
     const b = await world.start()
@@ -219,6 +237,30 @@ describe('a decision on a handoff', () => {
     await eventually(c, () => c.agent(agent.id).status.state === 'halted')
   })
 
+  it('waits for room where the target has none, and the agent goes on at its source', async () => {
+    let full = false
+    const a = await world.start()
+    const b: Awaited<ReturnType<World['start']>> = await world.start(undefined, {
+      wrap: tapped((type) => {
+        if (type === 'prepared' && !full) {
+          full = true
+          b.disk.capacity = 1
+        }
+        return 'pass'
+      }),
+    })
+    const agent = await spawnCounter(a)
+    await nextCount(agent, 1)
+    await expect(agent.moveTo(b.id)).rejects.toMatchObject({ code: 'HANDOFF_PENDING' })
+    const { tick } = agent.status
+    expect(agent.status).toMatchObject({ state: 'moving', here: true })
+    b.disk.capacity = Number.POSITIVE_INFINITY
+    await eventually(a, () => agent.status.state === 'active')
+    expect(await nextCount(agent, tick + 1)).toEqual({ tick: tick + 1, count: tick + 1 })
+    await agent.moveTo(b.id)
+    await goesOn(b, agent.id)
+  })
+
   it('is against an agent whose clock is hours ahead', async () => {
     const ahead = 3n * 3_600_000_000_000n
     const a = await world.start(undefined, { clock: { ...systemClock, now: () => systemClock.now() + ahead } })
@@ -263,6 +305,26 @@ describe('a move', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
     for (const outcome of outcomes.slice(1)) expect(outcome).toMatchObject({ reason: { code: 'HANDOFF_PENDING' } })
     await goesOn(b, agent.id)
+    await world.stop()
+  })
+
+  it('goes on when its owner orders something else meanwhile, and that holds there too', async () => {
+    const world = createWorld()
+    const ordered: Promise<void>[] = []
+    const a = await world.start()
+    const b = await world.start(undefined, {
+      wrap: tapped((type) => {
+        if (type === 'ready') ordered.push(a.agent(id).pause())
+        return 'pass'
+      }),
+    })
+    const { id } = await spawnCounter(a)
+    await nextCount(a.agent(id), 1)
+    await a.agent(id).moveTo(b.id)
+    await Promise.all(ordered)
+    expect(ordered).toHaveLength(1)
+    await eventually(b, () => b.agent(id).status.here)
+    expect(b.agent(id).status.state).toBe('paused')
     await world.stop()
   })
 

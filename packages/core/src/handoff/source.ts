@@ -6,6 +6,7 @@
  */
 import {
   changedChunks,
+  decodeOrder,
   decodeRecord,
   decodeState,
   type Handoff,
@@ -107,12 +108,14 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
     onprogress('stop', 0, 1)
     const stopped = await hosted.depart(async ({ change, since }) => {
       const prepared = change === undefined ? undefined : await ledger.prepare(change)
+      // A later order may have been applied while the agent was copied: this one is then named no more.
+      const orders = options.orders.filter((bytes) => decodeOrder(bytes).order.n > ledger.lastOrder)
       const present = prepared?.next ?? ledger.current
       if (present === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`)
       // On its way while the record is written. Should that fail, the target drops it with the channel.
-      const sent = sendTail(context, channel, ledger, { base, present, change, orders: options.orders })
+      const sent = sendTail(context, channel, ledger, { base, present, change, orders })
       sent.catch(() => {})
-      const record = await ledger.handoff(ready, options.orders, prepared)
+      const record = await ledger.handoff(ready, orders, prepared)
       return { record, since, sent }
     })
     options.onstopped()
