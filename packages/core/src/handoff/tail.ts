@@ -117,7 +117,10 @@ export const applyTail = async (context: Context, frames: TailFrames, landing: L
     globals: block.globals,
     kv: host.kv,
   })
-  const [{ cid, bytes }] = await Promise.all([encodeCurrent(context.crypto, block), patched])
+  const encoded = encodeCurrent(context.crypto, block)
+  // Takes milliseconds: meanwhile the worker patches.
+  const orders = checkedOrders(frames.orders)
+  const [{ cid, bytes }] = await Promise.all([encoded, patched])
   const blocks = new Map([
     [hexOf(cid.multihash.digest), bytes],
     [hexOf(hostCid.multihash.digest), frames.host],
@@ -127,7 +130,7 @@ export const applyTail = async (context: Context, frames: TailFrames, landing: L
     const found = blocks.get(name)
     return found === undefined ? [] : [[keys.block(agent, name), found] as const]
   })
-  return { current: { block, cid, host }, rows, refs, orders: checkedOrders(frames.orders) }
+  return { current: { block, cid, host }, rows, refs, orders }
 }
 
 /** Counts the uses of the new state's blocks instead of the old one's. @returns names that were not in use */
