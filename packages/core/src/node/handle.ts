@@ -7,7 +7,7 @@
 import { type LineageRecord, makeOrder, type Order, readReady, type SignedOrder } from '@igor/lineage'
 import { type Context, nowMs } from '../agent/context.ts'
 import { ID_BYTES, MAX_MESSAGE_BYTES } from '../agent/host-part.ts'
-import type { Agent, AgentEvent, AgentStatus, ExportOptions, Move, Passport, Waiting } from '../api.ts'
+import type { Agent, AgentEvent, AgentState, AgentStatus, ExportOptions, Move, Passport, Waiting } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { packFile } from '../files/file.ts'
 import { verifyGently } from '../handoff/arrival.ts'
@@ -21,6 +21,8 @@ import type { Residents } from './residents.ts'
 
 /** How long a message or order looks for an agent that is on its way somewhere. */
 const FIND_MS = 20_000
+/** How long a host's word on what it was ordered is waited for: it says it within 200 ms. */
+const HEAR_MS = 3000
 /** Between looks: an agent that moves is back in milliseconds. */
 const LOOK_MS = 150
 /** Events that wait for a consumer that does not read. */
@@ -172,8 +174,14 @@ export const createHandle = (id: string, node: Handles): Agent => {
       if (move === undefined) throw new IgorError('HANDOFF_FAILED', 'the host did not say how the move went')
       return move
     },
-    pause: async (options = {}) => void (await order({ kind: 'pause' }, options.signal)),
-    resume: async (options = {}) => void (await order({ kind: 'resume' }, options.signal)),
+    pause: async (options = {}) => {
+      await order({ kind: 'pause' }, options.signal)
+      await heardOf((state) => state === 'paused').catch(() => {})
+    },
+    resume: async (options = {}) => {
+      await order({ kind: 'resume' }, options.signal)
+      await heardOf((state) => state !== 'paused').catch(() => {})
+    },
     retire: async (options = {}) => void (await order({ kind: 'retire' }, options.signal)),
 
     export: async (options: ExportOptions = {}) => {
@@ -238,6 +246,12 @@ export const createHandle = (id: string, node: Handles): Agent => {
       if (signal.aborted) return
       if (error instanceof IgorError && error.code === 'NOT_OWNER') throw error
     }
+  }
+
+  /** The order is committed; its host's next word says so here too, unless that is lost. */
+  async function heardOf(wanted: (state: AgentState) => boolean): Promise<void> {
+    const until = clock.elapsed() + HEAR_MS
+    while (!wanted(node.status(id).state) && clock.elapsed() < until) await changedOr(LOOK_MS, context.signal)
   }
 
   /** Waits for news of where the agent is. */

@@ -142,5 +142,9 @@ export const listStatuses = (sources: Sources): AgentStatus[] => {
   const { residents } = sources
   const agents = new Set([...residents.ledgers().map((ledger) => ledger.agent), ...residents.lost().keys()])
   for (const said of sources.peers.said()) for (const one of said.agents) if (one.state !== 'moved') agents.add(one.agent)
-  return [...agents].flatMap((agent) => statusOf(sources, agent) ?? [])
+  // One that is not public is said by its host for its owner to find; it is nobody else's business.
+  return [...agents].flatMap((agent) => {
+    const status = statusOf(sources, agent)
+    return status !== undefined && (status.public || status.owned || status.resided) ? [status] : []
+  })
 }
