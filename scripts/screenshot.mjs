@@ -78,8 +78,13 @@ try {
   const other = await openTab(browser, server.url)
   const life = await start(here, 'life')
   const snake = await start(here, 'snake')
-  await move(here, life, server.peerId)
-  await move(here, snake, other.peer)
+  for (const [agent, peer] of [
+    [life, server.peerId],
+    [snake, other.peer],
+  ]) {
+    // To and fro first: what is shown is a move like most, to a node that knows the module.
+    for (const target of [peer, here.peer, peer]) await move(here, agent, target)
+  }
   // Long enough for worlds to look lived in, and for the notices of the start to go.
   await here.page.waitForTimeout(8000)
   await here.page.evaluate(() => scrollTo(0, 0))
