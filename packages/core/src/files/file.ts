@@ -249,8 +249,16 @@ const entitle = async (
     },
     sign,
   )
-  if (row !== undefined && row.slot.epoch >= recover.body.epoch) {
-    throw new IgorError('NOT_AUTHORITATIVE', `this node knows a later history of ${agent} than this file holds`)
+  const { head } = chain
+  const newer =
+    row?.state === 'retired' &&
+    (row.slot.epoch > head.body.epoch || (row.slot.epoch === head.body.epoch && row.slot.seq > head.body.seq))
+  // A recovery goes on from the highest head that the owner can find: what this node itself wrote later is one.
+  if (newer) {
+    throw new IgorError(
+      'NOT_AUTHORITATIVE',
+      `this node knows a later history of ${agent} than this file holds: import a later copy`,
+    )
   }
   return { chain: extendChain(chain, recover), records: [...records, recover] }
 }

@@ -130,7 +130,7 @@ export const statusOf = (sources: Sources, agent: string): AgentStatus | undefin
   const ledger = sources.residents.ledger(agent)
   const why = sources.residents.lost().get(agent)
   const known = ledger === undefined ? (why === undefined ? undefined : ofLost(sources, agent, why)) : ofLedger(sources, ledger)
-  if (known?.here === true) return known
+  if (known?.here === true || known?.state === 'retired') return known
   const host = sources.peers.hostOf(agent)
   if (host === undefined) return known
   const { said, peer } = host
