@@ -7,8 +7,8 @@ import { build } from './build.mjs'
 import { checkPackages } from './check-packages.mjs'
 import { ensureInstalled, environment, isBuilt, run, runTool, tools } from './workspace.mjs'
 
-/** Longer than any stage takes; one that hangs must end. */
-const STAGE_MS = 10 * 60_000
+/** Longer than any stage takes, also on a machine that is busy with other work; one that hangs must end. */
+const STAGE_MS = 25 * 60_000
 
 /**
  * @typedef {{passed: number, failed: number, skipped?: number}} Counts
