@@ -9,6 +9,7 @@ import type { Stamp } from './stamp.ts'
 export type Asked =
   | { readonly op: 'connect'; readonly to: string }
   | { readonly op: 'spawn'; readonly module: Uint8Array; readonly init: string }
+  | { readonly op: 'pause' | 'resume'; readonly agent: string }
   | { readonly op: 'move'; readonly agent: string; readonly to: string }
   | { readonly op: 'arrived'; readonly agent: string; readonly after: number }
   | { readonly op: 'sees'; readonly peer: string }
@@ -71,6 +72,10 @@ export const makeAnswer =
         })
         return { agent: agent.id }
       }
+      case 'pause':
+      case 'resume':
+        await node.agent(asked.agent)[asked.op]()
+        return {}
       case 'move': {
         const { tick, downtimeMs } = await node.agent(asked.agent).moveTo(asked.to)
         stamps.first = undefined

@@ -15,8 +15,8 @@ export interface Led {
   ask(asked: Asked): Promise<Told>
 }
 
-/** Fewer for a quick look, by the environment. */
-const MOVES = Number(process.env.IGOR_BENCH_MOVES ?? 20)
+const MOVES = 24
+const TURNS = 4
 /** Before them: code is compiled, the module is known to both. */
 const WARM_UP = 4
 /** Between two moves it lives. */
@@ -38,22 +38,42 @@ interface Moves {
   readonly target: number[]
 }
 
-const moveAbout = async ([a, b]: readonly [Led, Led], init: string): Promise<Moves> => {
-  await b.ask({ op: 'own', key: (await a.ask({ op: 'key' })).key ?? '' })
-  const module = await readFile(new URL('../../../agents/ballast/ballast.wasm', import.meta.url))
+/** An agent on its way to and fro; the others rest meanwhile. */
+const startMover = async ([a, b]: readonly [Led, Led], module: Uint8Array, init: string) => {
   const { agent = '' } = await a.ask({ op: 'spawn', module, init })
   const moves: Moves = { stamped: [], source: [], target: [] }
-  for (let i = 0; i < MOVES + WARM_UP; i++) {
-    const [from, to] = i % 2 === 0 ? [a, b] : [b, a]
+  let done = 0
+  const move = async (): Promise<void> => {
+    const [from, to] = done % 2 === 0 ? [a, b] : [b, a]
     await sleep(STAY_MS)
     const left = await from.ask({ op: 'move', agent, to: to.peer })
     const came = await to.ask({ op: 'arrived', agent, after: left.tick ?? Number.NaN })
-    if (i < WARM_UP) continue
+    if (++done <= WARM_UP) return
     moves.stamped.push((came.at ?? Number.NaN) - (left.at ?? Number.NaN))
     moves.source.push(left.downtimeMs ?? Number.NaN)
     moves.target.push(came.downtimeMs ?? Number.NaN)
   }
-  return moves
+  const moveSome = async (times: number): Promise<void> => {
+    await a.ask({ op: 'resume', agent })
+    for (let i = 0; i < times; i++) await move()
+    await a.ask({ op: 'pause', agent })
+  }
+  await moveSome(WARM_UP)
+  return { moves, moveSome }
+}
+
+/** Both by turns, so that what else the machine does hits them alike. */
+const moveBoth = async (nodes: readonly [Led, Led]): Promise<readonly [light: Moves, heavy: Moves]> => {
+  const [a, b] = nodes
+  await b.ask({ op: 'own', key: (await a.ask({ op: 'key' })).key ?? '' })
+  const module = await readFile(new URL('../../../agents/ballast/ballast.wasm', import.meta.url))
+  const light = await startMover(nodes, module, LIGHT)
+  const heavy = await startMover(nodes, module, HEAVY)
+  for (let turn = 0; turn < TURNS; turn++) {
+    await light.moveSome(MOVES / TURNS)
+    await heavy.moveSome(MOVES / TURNS)
+  }
+  return [light.moves, heavy.moves]
 }
 
 /** By how much the runtime's word falls short of what was stamped; the median over all moves. */
@@ -64,7 +84,7 @@ const shortfall = ({ stamped }: Moves, said: readonly number[]): number =>
  * Measures and reports a way to move.
  *
  * @param way such as `server to server`
- * @param withNodes hands two fresh nodes that know each other to its task, and ends them after it
+ * @param withNodes hands two nodes that know each other to its task, and ends them after it
  * @param bareMs what the light agent's move cannot do without
  */
 export const benchMoves = async (
@@ -73,8 +93,7 @@ export const benchMoves = async (
   withNodes: <T>(task: (nodes: readonly [Led, Led]) => Promise<T>) => Promise<T>,
   bareMs?: number,
 ): Promise<void> => {
-  const light = await withNodes((nodes) => moveAbout(nodes, LIGHT))
-  const heavy = await withNodes((nodes) => moveAbout(nodes, HEAVY))
+  const [light, heavy] = await withNodes(moveBoth)
   const [one, many] = [median(light.stamped), median(heavy.stamped)]
   report({ what: `handoff ${way}, 128 KiB`, value: one, unit: 'ms', atMost: targetMs, note: spread(light.stamped) })
   if (bareMs !== undefined) report({ what: '  times the bare', value: one / bareMs, unit: 'x' })

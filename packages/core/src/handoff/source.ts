@@ -37,6 +37,8 @@ const DONE_MS = 20_000
 const MAX_TAIL_CHUNKS = 256
 /** Copying again while it ticks stops paying when an agent rewrites its memory each tick. */
 const MAX_ROUNDS = 4
+/** Bytes of orders that an offer may carry beside a record. */
+export const OFFERED_ORDERS = 2048
 /** Chunks of 4 KiB in one frame of the tail: half of what a frame can carry. */
 export const FRAME_CHUNKS = 128
 
@@ -103,7 +105,7 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
   })
   try {
     if (peer === context.peer) throw new IgorError('BAD_REQUEST', `${agent} lives at ${peer} already`)
-    const ready = await offer(context, channel, ledger, hosted, signal)
+    const ready = await offer(context, channel, hosted, options.orders, signal)
     const base = await precopy(context, channel, ledger, signal)
     onprogress('stop', 0, 1)
     const stopped = await hosted.depart(async ({ change, since }) => {
@@ -113,7 +115,7 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
       const present = prepared?.next ?? ledger.current
       if (present === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`)
       // On its way while the record is written. Should that fail, the target drops it with the channel.
-      const sent = sendTail(context, channel, ledger, { base, present, change, orders })
+      const sent = sendTail(context, channel, ledger, { base, present, change })
       sent.catch(() => {})
       const record = await ledger.handoff(ready, orders, prepared)
       return { record, since, sent }
@@ -144,11 +146,11 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
 const offer = async (
   context: Context,
   channel: Channel,
-  ledger: Ledger,
-  hosted: Hosted,
+  { ledger, manifest }: Hosted,
+  orders: readonly Uint8Array[],
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> => {
-  const { manifest } = hosted
+  const short = orders.reduce((sum, { length }) => sum + length, 0) <= OFFERED_ORDERS
   await say(
     channel,
     {
@@ -159,6 +161,8 @@ const offer = async (
       head: ledger.chain.head.bytes,
       memory: ledger.current?.block.memory.bytes ?? 0,
       replayFuel: 0,
+      // To be checked while the agent still ticks.
+      ...(short ? { orders } : {}),
       ...(manifest.migration.maxPricePerSecond === null ? {} : { priceCap: manifest.migration.maxPricePerSecond }),
     },
     signal,
@@ -206,16 +210,10 @@ interface Tail {
   readonly present: Current
   /** What of it is not committed yet: its chunks are not in the store. */
   readonly change: Change | undefined
-  readonly orders: readonly Uint8Array[]
 }
 
 /** The present state as what changed since the one that the target has. Binds nobody: the commit does. */
-const sendTail = async (
-  context: Context,
-  channel: Channel,
-  ledger: Ledger,
-  { base, present, change, orders }: Tail,
-): Promise<void> => {
+const sendTail = async (context: Context, channel: Channel, ledger: Ledger, { base, present, change }: Tail): Promise<void> => {
   const { memory, globals } = present.block
   const fresh = new Map(change?.delta?.chunks.map(([index, bytes]) => [index, bytes]))
   const zeros: number[] = []
@@ -232,7 +230,6 @@ const sendTail = async (
     memory: memory.bytes,
     globals,
     host: encodeHostPart(present.host),
-    orders,
     zeros,
     chunks: chunks.length,
   })

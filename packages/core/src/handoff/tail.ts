@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { applyDigests, cborCid, MAX_ORDER_BYTES, MAX_ORDERS, readOrder, type StateBlock } from '@igor/lineage'
+import { applyDigests, cborCid, type StateBlock } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { type BlockRefs, digestAt, hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
@@ -31,7 +31,6 @@ export interface TailFrames {
   readonly memory: number
   readonly globals: readonly Uint8Array[]
   readonly host: Uint8Array
-  readonly orders: readonly Uint8Array[]
   /** Chunks that became zero. */
   readonly zeros: readonly number[]
   readonly chunks: readonly (readonly [index: number, bytes: Uint8Array])[]
@@ -43,8 +42,6 @@ export interface Tail {
   /** Blocks that the store lacks. */
   readonly rows: readonly (readonly [key: string, bytes: Uint8Array])[]
   readonly refs: BlockRefs
-  /** Orders whose signatures were checked. */
-  readonly orders: readonly Uint8Array[]
 }
 
 const readIndex = (item: unknown, fail: (what: string) => never): number =>
@@ -76,7 +73,6 @@ export const hearTail = async (context: Context, channel: Channel, first: Fields
     memory: first.count('memory'),
     globals: first.list('globals', MAX_GLOBALS, readBytes(16)),
     host: first.bytes('host', MAX_HOST),
-    orders: first.list('orders', MAX_ORDERS, readBytes(MAX_ORDER_BYTES)),
     zeros: first.list('zeros', MAX_CHUNKS, readIndex),
     chunks,
   }
@@ -117,10 +113,7 @@ export const applyTail = async (context: Context, frames: TailFrames, landing: L
     globals: block.globals,
     kv: host.kv,
   })
-  const encoded = encodeCurrent(context.crypto, block)
-  // Takes milliseconds: meanwhile the worker patches.
-  const orders = checkedOrders(frames.orders)
-  const [{ cid, bytes }] = await Promise.all([encoded, patched])
+  const [{ cid, bytes }] = await Promise.all([encodeCurrent(context.crypto, block), patched])
   const blocks = new Map([
     [hexOf(cid.multihash.digest), bytes],
     [hexOf(hostCid.multihash.digest), frames.host],
@@ -130,7 +123,7 @@ export const applyTail = async (context: Context, frames: TailFrames, landing: L
     const found = blocks.get(name)
     return found === undefined ? [] : [[keys.block(agent, name), found] as const]
   })
-  return { current: { block, cid, host }, rows, refs, orders }
+  return { current: { block, cid, host }, rows, refs }
 }
 
 /** Counts the uses of the new state's blocks instead of the old one's. @returns names that were not in use */
@@ -152,14 +145,3 @@ const moveRefs = (
   for (const name of namesOf(before)) refs.release(name)
   return fresh
 }
-
-/** Those that are what they seem; of the others the record will tell. */
-const checkedOrders = (orders: readonly Uint8Array[]): Uint8Array[] =>
-  orders.filter((bytes) => {
-    try {
-      readOrder(bytes)
-      return true
-    } catch {
-      return false
-    }
-  })

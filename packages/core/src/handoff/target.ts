@@ -12,7 +12,9 @@ import {
   keyOfPeerId,
   LINEAGE_DOMAIN,
   type LineageRecord,
+  MAX_ORDERS,
   makeReady,
+  readOrder,
   readReady,
   verifySigned,
 } from '@igor/lineage'
@@ -33,7 +35,7 @@ import { deadline, type Fields, hear, say, sayError, violation } from '../protoc
 import { type Copy, dropCopy, placeCopy, pullManifest, pullState, verifyGently } from './arrival.ts'
 import { accept, decisionOn, type Ground, offeredHere, prepareGround, type RefusalCode, refuse } from './decide.ts'
 import { checkGuest, checkHouse, checkSource, type House } from './policy.ts'
-import { ID_BYTES } from './source.ts'
+import { ID_BYTES, OFFERED_ORDERS } from './source.ts'
 import { applyTail, hearTail, type Tail } from './tail.ts'
 
 /** An offer carries one record and sizes. */
@@ -160,6 +162,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
     const difference = clockDifference(context)
     difference.hear(fields)
     const handoff = fields.bytes('id', ID_BYTES, true)
+    const offered = fields.has('orders') ? fields.list('orders', MAX_ORDERS, readOffered) : []
     checkHead(context, peer, agent, fields.bytes('head', MAX_OFFER))
     if (fields.count('memory') > MAX_MEMORY) throw new IgorError('HANDOFF_REJECTED', 'its memory is larger than 64 MiB')
     const { price } = context
@@ -200,6 +203,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
       await say(channel, { type: 'ready', ready: ready.bytes })
       let copy = await pullState(context, puller, { ...first, manifest })
       placed = await placeCopy(context, executor, copy)
+      const orders = checkedOrders(offered)
       let footing = await prepare(context, channel, copy)
       let tail: Tail | Error | undefined
       for (;;) {
@@ -224,7 +228,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
         difference.hear(next)
         const since = next.count('sinceUs') / 1000 + difference.ms(puller.roundTrip)
         const record = decodeRecord(next.bytes('record', 24 * 1024))
-        const given = { copy, ground: footing.ground, tail, record, ready: ready.bytes, placed, since }
+        const given = { copy, ground: footing.ground, tail, record, ready: ready.bytes, orders, placed, since }
         const { decision, begun } = await serial(() => decide(inbound, peer, given))
         decided = true
         copied = decision.body.kind !== 'accept'
@@ -310,6 +314,20 @@ const clockDifference = ({ clock }: Context) => {
   }
 }
 
+const readOffered = (item: unknown, fail: (what: string) => never): Uint8Array =>
+  item instanceof Uint8Array && item.length <= OFFERED_ORDERS ? item : fail('orders')
+
+/** Those that are what they seem; of the others the record will tell. */
+const checkedOrders = (orders: readonly Uint8Array[]): Uint8Array[] =>
+  orders.filter((bytes) => {
+    try {
+      readOrder(bytes)
+      return true
+    } catch {
+      return false
+    }
+  })
+
 interface Decision {
   readonly copy: Copy
   readonly ground: Ground
@@ -318,6 +336,8 @@ interface Decision {
   readonly record: LineageRecord
   /** The ready that this node gave for it. */
   readonly ready: Uint8Array
+  /** Orders whose signatures were checked. */
+  readonly orders: readonly Uint8Array[]
   readonly placed: Placed
   readonly since: number
 }
@@ -337,11 +357,10 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   const { copy, record, tail, since, placed, ground } = given
   if (!isHandoff(record) || !sameBytes(record.body.ready, given.ready))
     throw violation(peer, 'it commits something else than was offered')
-  const orders = tail instanceof Error ? [] : tail.orders
   // Under way while the signature is checked.
   const looked = Promise.all([decisionOn(context, record), hasModule(context.store, copy.chain.genesis.body.module)])
   looked.catch(() => {})
-  const chain = extendChain(copy.chain, record, { gap: true, known: [given.ready, ...orders] })
+  const chain = extendChain(copy.chain, record, { gap: true, known: [given.ready, ...given.orders] })
   const [decided, runnable] = await looked
   if (decided !== undefined) return { decision: decided }
   const no = async (code: RefusalCode, reason: string) => ({ decision: await refuse(context, record, code, reason) })
