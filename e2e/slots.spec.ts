@@ -98,6 +98,8 @@ test('a page out of the back/forward cache is loaded anew, and is the same node'
     const loaded = () => performance.getEntriesByType('navigation').map((entry) => (entry as PerformanceNavigationTiming).type)
     await expect.poll(() => page.evaluate(loaded).catch(() => [])).toEqual(['reload'])
     expect(await page.evaluate(() => 'old' in globalThis)).toBe(false)
+    // Its address is there before its scripts are.
+    await page.waitForLoadState('load')
     expect(await slotOf(page)).toBe('tab-1')
   } finally {
     await browser.close()
