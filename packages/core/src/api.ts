@@ -4,7 +4,7 @@
  * @module
  */
 import type { CID } from 'multiformats/cid'
-import type { LinkKind, StoreUsage } from './platform.ts'
+import type { LinkKind, Store, StoreUsage } from './platform.ts'
 
 /** One word for a person, derived from authority and health. */
 export type AgentState = 'active' | 'moving' | 'halted' | 'faulted' | 'exhausted' | 'paused' | 'moved' | 'retired'
@@ -40,6 +40,12 @@ export interface AgentStatus {
   readonly inbox: number
   /** Bytes of linear memory. */
   readonly memory: number
+  /** Peer id of its witness; null: it has none and never fails over by itself. */
+  readonly witness?: string | null
+  /** Ticks after this one are provisional: a failover may lose them. Never more than `tick`. */
+  readonly committed?: number
+  /** With a witness, where it lives: milliseconds that its lease still runs. 0: it stands still until the witness answers. */
+  readonly leaseMs?: number
 }
 
 export interface Move {
@@ -126,6 +132,8 @@ export interface SpawnOptions extends Waiting {
   readonly budget?: bigint
   /** 1 to 64 characters; default: two words made from the DID. */
   readonly name?: string
+  /** Peer id or multiaddr of its witness; null: none. Default: the manifest's. */
+  readonly witness?: string | null
 }
 
 export interface ImportOptions extends Waiting {
@@ -206,6 +214,22 @@ export interface NodeOptions {
   /** Which of the store's nodes this is (tabs share a store); default `main`. */
   readonly slot?: string
   readonly policy?: NodePolicy
+  /** Serves as a witness for agents that name it. Default: no. */
+  readonly witness?: WitnessOptions | boolean
+}
+
+export interface WitnessOptions {
+  /** Milliseconds of the leases that it grants, 1000 to 60,000. Default 15,000. */
+  readonly leaseMs?: number
+  /** Agents that it keeps at most. Default 1000. */
+  readonly maxAgents?: number
+  /** Peers whose agents it takes; default: everyone's. */
+  readonly allow?: readonly string[]
+  /**
+   * Several nodes that serve one witness: the seed (32 bytes) of the witness's key, and a store that all of
+   * them share. Default: this node's own key and store.
+   */
+  readonly shared?: { readonly seed: Uint8Array; readonly store: Store }
 }
 
 export type { CID }
