@@ -38,22 +38,52 @@ export interface Disk {
   copy(): Disk
 }
 
+/** The first bytes of a buffer that has room for more. What was appended never changes: a view of it is a copy. */
+interface Content {
+  readonly buffer: Uint8Array
+  readonly length: number
+}
+
 interface Inode {
   /** What a reader sees. */
-  live: Uint8Array
+  live: Content
   /** What a crash leaves for certain. */
-  synced: Uint8Array
+  synced: Content
+}
+
+const contentOf = (bytes: Uint8Array): Content => ({ buffer: bytes, length: bytes.length })
+const bytesOf = ({ buffer, length }: Content): Uint8Array => buffer.subarray(0, length)
+
+/** Appends in place where nobody else sees it: a log is written piece by piece, and copying it each time is slow. */
+const extend = (file: Inode, part: Uint8Array): Content => {
+  const { buffer, length } = file.live
+  const end = length + part.length
+  if (end <= buffer.length) {
+    buffer.set(part, length)
+    return { buffer, length: end }
+  }
+  const grown = new Uint8Array(Math.max(end, Math.min(2 * end, end + GROWTH)))
+  grown.set(bytesOf(file.live))
+  grown.set(part, length)
+  return { buffer: grown, length: end }
 }
 
 type Names = Map<string, Inode>
 
+const inodeOf = (bytes: Uint8Array): Inode => {
+  const content = contentOf(bytes.slice())
+  return { live: content, synced: content }
+}
+
 /** Granularity of holes: a page's worth on real disks, less here so that small files get some. */
 const PAGE = 64
+/** Room that a growing file is given at most. */
+const GROWTH = 1024 * 1024
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
 /** @see Disk */
 export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): Disk {
-  let names: Names = new Map(Array.from(content, ([name, bytes]) => [name, { live: bytes.slice(), synced: bytes.slice() }]))
+  let names: Names = new Map(Array.from(content, ([name, bytes]) => [name, inodeOf(bytes)]))
   // Folder operations that no syncDir has made durable, and the folder before them.
   let syncedNames: Names = new Map(names)
   let folderLog: ((folder: Names) => void)[] = []
@@ -73,9 +103,9 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
     names = folder
     for (const inode of new Set(folder.values())) {
       if (unsynced === 'gone') inode.live = inode.synced
-      if (unsynced === 'torn') inode.live = tear(inode, random)
-      inode.live = inode.live.slice()
-      inode.synced = inode.live.slice()
+      if (unsynced === 'torn') inode.live = contentOf(tear(inode, random))
+      inode.live = contentOf(bytesOf(inode.live).slice())
+      inode.synced = inode.live
     }
     syncedNames = new Map(names)
     folderLog = []
@@ -126,7 +156,7 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
       },
       async read(name, offset, length) {
         check(name)
-        return inode(name).live.slice(offset, offset + length)
+        return bytesOf(inode(name).live).slice(offset, offset + length)
       },
       async append(name, bytes) {
         check(name)
@@ -134,12 +164,9 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
         const room = capacityLeft()
         const offset = names.get(name)?.live.length ?? 0
         const write = (part: Uint8Array) => {
-          if (!names.has(name)) inFolder(linker(name, { live: new Uint8Array(), synced: new Uint8Array() }))
+          if (!names.has(name)) inFolder(linker(name, inodeOf(new Uint8Array())))
           const file = inode(name)
-          const live = new Uint8Array(offset + part.length)
-          live.set(file.live)
-          live.set(part, offset)
-          file.live = live
+          file.live = extend(file, part)
         }
         if (given.length > room) {
           write(given.subarray(0, Math.max(0, room)))
@@ -155,7 +182,8 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
         check(name)
         const file = inode(name)
         change(() => {
-          file.live = file.live.slice(0, length)
+          // Copied, as what comes after it may still be what a crash leaves.
+          file.live = contentOf(bytesOf(file.live).slice(0, length))
         })
       },
       async rename(from, to) {
@@ -214,14 +242,14 @@ export function makeDisk(content: ReadonlyMap<string, Uint8Array> = new Map()): 
       failSync = { at: syncs + n, error }
     },
     names: () => [...names.keys()].sort(),
-    peek: (name) => names.get(name)?.live.slice() ?? new Uint8Array(),
+    peek: (name) => bytesOf(names.get(name)?.live ?? contentOf(new Uint8Array())).slice(),
     poke(name, bytes) {
       for (const folder of [names, syncedNames]) {
         if (bytes === undefined) folder.delete(name)
-        else folder.set(name, { live: bytes.slice(), synced: bytes.slice() })
+        else folder.set(name, inodeOf(bytes))
       }
     },
-    copy: () => makeDisk(new Map(Array.from(names, ([name, { live }]) => [name, live]))),
+    copy: () => makeDisk(new Map(Array.from(names, ([name, { live }]) => [name, bytesOf(live)]))),
   }
   return disk
 }
@@ -233,7 +261,8 @@ function linker(name: string, file: Inode): (folder: Names) => void {
 }
 
 /** What was synced, and of the rest anything: cut somewhere, holes of zeros, or a cut that did not happen. */
-function tear({ live, synced }: Inode, random: () => number): Uint8Array {
+function tear(file: Inode, random: () => number): Uint8Array {
+  const [live, synced] = [bytesOf(file.live), bytesOf(file.synced)]
   let common = 0
   while (common < live.length && common < synced.length && live[common] === synced[common]) common++
   const longer = live.length >= synced.length ? live : synced
