@@ -19,6 +19,11 @@ export const privateNames = {
   set: (n: number) => `${PRIVATE_PREFIX}set${n}`,
   dropped: (n: number) => `${PRIVATE_PREFIX}dropped${n}`,
   drop: (n: number) => `${PRIVATE_PREFIX}drop${n}`,
+  /** Sets and reads what is left of the fuel. */
+  setFuel: `${PRIVATE_PREFIX}setFuel`,
+  fuel: `${PRIVATE_PREFIX}fuel`,
+  /** Whether more was used than there was. */
+  spent: `${PRIVATE_PREFIX}spent`,
   /** Whether the host refused memory that was under the cap. */
   starved: `${PRIVATE_PREFIX}starved`,
 } as const
@@ -31,8 +36,8 @@ export class Additions {
   /** Type index, and body with its locals and last `end`. */
   readonly functions: { readonly type: number; readonly code: Uint8Array }[] = []
   readonly exports: { readonly name: string; readonly kind: ExternKind; readonly index: number }[] = []
-  /** i32 globals, zero at first. */
-  globals = 0
+  /** Mutable globals. */
+  readonly globals: { readonly type: number; readonly initial: readonly number[] }[] = []
 
   constructor(module: ParsedModule) {
     this.#module = module
@@ -69,9 +74,9 @@ export class Additions {
     this.exports.push({ name, kind: 'function', index: this.function(params, results, [], code) })
   }
 
-  /** Returns the index of a new i32 global. */
-  global(): number {
-    return this.#module.globals.length + this.globals++
+  /** Returns the index of a new mutable global; `initial` is a constant instruction. */
+  global(type: number = ValType.i32, initial: readonly number[] = [Op.i32Const, 0]): number {
+    return this.#module.globals.length + this.globals.push({ type, initial }) - 1
   }
 }
 
@@ -119,6 +124,24 @@ export function addDropAccessors(additions: Additions, dropped: ReadonlyMap<numb
       out.u32(global)
     })
   })
+}
+
+/** 2^63 - 1: no program uses it up. */
+const UNLIMITED = [Op.i64Const, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00]
+
+/** The global that has what is left of the fuel, below zero when it was used up, and its accessors. Returns its index. */
+export function addFuel(additions: Additions): number {
+  const fuel = additions.global(ValType.i64, UNLIMITED)
+  additions.exportFunction(privateNames.fuel, [], [ValType.i64], (out) => out.op(Op.globalGet, fuel))
+  additions.exportFunction(privateNames.setFuel, [ValType.i64], [], (out) => {
+    out.op(Op.localGet, 0)
+    out.op(Op.globalSet, fuel)
+  })
+  additions.exportFunction(privateNames.spent, [], [ValType.i32], (out) => {
+    out.op(Op.globalGet, fuel)
+    out.put(Op.i64Const, 0, Op.i64LtS)
+  })
+  return fuel
 }
 
 /**

@@ -8,7 +8,6 @@ import { KINDS, type ParsedModule } from './module.ts'
 import { Op } from './opcodes.ts'
 import { Reader } from './reader.ts'
 import { Section } from './sections.ts'
-import { ValType } from './types.ts'
 import type { Writer } from './writer.ts'
 
 /** How many entries a section of `bytes` has, and where the first stands. */
@@ -73,8 +72,8 @@ export function assemble(output: Output, memory: { initial: number; maximum: num
     out.u32(memory.initial)
     out.u32(memory.maximum)
   })
-  extend(output, Section.global, additions.globals, () => {
-    for (let i = 0; i < additions.globals; i++) out.put(ValType.i32, 1, Op.i32Const, 0, Op.end)
+  extend(output, Section.global, additions.globals.length, () => {
+    for (const { type, initial } of additions.globals) out.put(type, 1, ...initial, Op.end)
   })
   extend(output, Section.export, additions.exports.length, () => {
     for (const { name, kind, index } of additions.exports) {

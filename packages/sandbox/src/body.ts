@@ -35,7 +35,8 @@ export interface Visitor {
   /**
    * @param op one byte, or `prefix << 8 | number`
    * @param at where the instruction starts, and `end` where the next one does
-   * @param immediate its first index, depth or constant (0 if it has none, or none that fits 32 bits)
+   * @param immediate its first index, depth or constant (0 if it has none, or none that fits 32 bits); of a `br_table`
+   * the outermost target
    * @param depth how many blocks of the function are open before it; 0 at the function's last `end`
    */
   instruction(op: number, at: number, end: number, immediate: number, depth: number): void
@@ -89,6 +90,8 @@ export class BodyWalker {
   readonly #params: Uint16Array
   readonly #results: Uint16Array
   #merges = 0
+  /** Of the last `br_table`. */
+  #outermost = 0
 
   constructor(module: ParsedModule, visitor: Visitor) {
     this.#module = module
@@ -210,7 +213,8 @@ export class BodyWalker {
           if (op === Op.br) height = base
           break
         case Imm.branchTable:
-          merges += (body.locals + height) * readBranchTable(reader, depth)
+          merges += (body.locals + height) * this.#branchTable(reader, depth)
+          immediate = this.#outermost
           height = base
           break
         case Imm.call: {
@@ -243,6 +247,19 @@ export class BodyWalker {
     if (reader.pos !== reader.end) throw malformed(`function ${body.index} goes on behind its last end`, reader.pos)
     this.#count(merges, body)
     return highest
+  }
+
+  /** Returns how many targets it has, the default counted. */
+  #branchTable(reader: Reader, depth: number): number {
+    const at = reader.pos
+    const count = reader.count('targets in a br_table', limits.MAX_BRANCH_TARGETS, 'MAX_BRANCH_TARGETS') + 1
+    this.#outermost = 0
+    for (let i = 0; i < count; i++) {
+      const target = reader.u32()
+      if (target > depth) throw malformed(`no block ${target} levels up`, at)
+      if (target > this.#outermost) this.#outermost = target
+    }
+    return count
   }
 
   #count(merges: number, body: Body): void {
@@ -352,15 +369,4 @@ function readMemoryZero(reader: Reader): void {
 function checkTable(index: number, module: ParsedModule, at: number): number {
   if (index >= module.tables.length) throw malformed(`table ${index} does not exist`, at)
   return index
-}
-
-/** Returns how many targets it has, the default counted. */
-function readBranchTable(reader: Reader, depth: number): number {
-  const at = reader.pos
-  const count = reader.count('targets in a br_table', limits.MAX_BRANCH_TARGETS, 'MAX_BRANCH_TARGETS') + 1
-  for (let i = 0; i < count; i++) {
-    const target = reader.u32()
-    if (target > depth) throw malformed(`no block ${target} levels up`, at)
-  }
-  return count
 }

@@ -72,6 +72,8 @@ export type TrapKind =
   | 'unrepresentable'
   | 'bad-indirect-call'
   | 'stack-overflow'
+  /** It used more than `setFuel` gave it. */
+  | 'out-of-fuel'
   /** A host function refused to go on. */
   | 'refused'
   /** A trap that this version does not know. */

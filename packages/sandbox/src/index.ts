@@ -5,6 +5,7 @@
  */
 export type { InstrumentOptions, RequiredExport, Signature } from './checks.ts'
 export { CHUNK_BYTES, changedChunks, isZero } from './chunks.ts'
+export { COST_TABLE_VERSION } from './costs.ts'
 export { SandboxError, type SandboxErrorCode, type SandboxErrorDetails, Trap, type TrapKind } from './errors.ts'
 export {
   type Compiled,

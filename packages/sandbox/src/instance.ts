@@ -9,7 +9,7 @@ import { CHUNK_BYTES } from './chunks.ts'
 import { SandboxError } from './errors.ts'
 import type { Instrumented } from './instrument.ts'
 import { PAGE_BYTES } from './limits.ts'
-import { asTrap } from './traps.ts'
+import { asTrap, trap } from './traps.ts'
 import type { ValTypeName } from './types.ts'
 
 export interface Compiled {
@@ -44,11 +44,20 @@ export interface Instance {
   /**
    * Calls an exported function.
    *
-   * @throws {Trap} the program trapped, ran out of stack, or a host function refused
+   * @throws {Trap} the program trapped, ran out of stack or fuel, or a host function refused
    * @throws {SandboxError} `MISSING_EXPORT`, `BAD_CALL`, `HOST_MEMORY` (this host could not grow the memory: drop the
    * instance, it is no fault of the program's); anything else was thrown by a host function
    */
   call(name: string, ...args: readonly Value[]): Value | undefined
+  /**
+   * Gives calls this much fuel, together, until it is set again. Before the first time there is no limit.
+   *
+   * @param limit 0 to 2^63 - 1
+   * @throws {SandboxError} `BAD_CALL`
+   */
+  setFuel(limit: bigint): void
+  /** What is left: exact after a call that returned, and the same in every engine; 0 when it was used up. */
+  fuel(): bigint
   /** Runs the module's start function, if it has one. It does not run by itself. */
   start(): void
   /**
@@ -110,6 +119,8 @@ function createInstance(compiled: Compiled, imports: Imports): WebAssembly.Insta
     throw new SandboxError('ENGINE_REFUSED', `this engine does not instantiate the module: ${String(cause)}`, { cause })
   }
 }
+
+const MAX_FUEL = 2n ** 63n - 1n
 
 type WasmFunction = (...args: readonly Value[]) => unknown
 
@@ -243,19 +254,27 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
   }
   const accessors = layout.globals.map((type, n) => accessor(exports, type, n))
   if (layout.droppable > 0) accessors.push(dropAccessor(exports, layout.droppable))
+  const readFuel = exports[privateNames.fuel] as () => bigint
+  const writeFuel = exports[privateNames.setFuel] as (limit: bigint) => void
+  const spent = exports[privateNames.spent] as () => number
   let view = new Uint8Array(memory.buffer)
   let fresh = true
 
   const run = (target: WasmFunction, args: readonly Value[]): unknown => {
     fresh = false
+    let result: unknown
     try {
-      return target(...args)
+      result = target(...args)
     } catch (error) {
       if (layout.grows && error instanceof WebAssembly.RuntimeError && (exports[privateNames.starved] as WasmFunction)() === 1) {
         throw new SandboxError('HOST_MEMORY', 'no memory for what the program may have', { cause: error })
       }
+      // Whatever came of it: a run that used more than it had is one that ran out.
+      if (error instanceof WebAssembly.RuntimeError && spent() === 1) throw trap('out-of-fuel', error)
       throw asTrap(error)
     }
+    if (spent() === 1) throw trap('out-of-fuel')
+    return result
   }
   return {
     memory: () => {
@@ -270,6 +289,14 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
       const result = run(target, args)
       if (result === undefined || typeof result === 'number' || typeof result === 'bigint') return result
       throw new SandboxError('BAD_CALL', `the function "${name}" returns something else than one number`)
+    },
+    setFuel: (limit) => {
+      if (limit < 0n || limit > MAX_FUEL) throw new SandboxError('BAD_CALL', `fuel is 0 to 2^63 - 1, not ${limit}`)
+      writeFuel(limit)
+    },
+    fuel: () => {
+      const left = readFuel()
+      return left < 0n ? 0n : left
     },
     start: () => {
       if (layout.hasStart) run(exports[privateNames.start] as WasmFunction, [])

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Additions, addAccessors, addDropAccessors, privateNames } from './additions.ts'
+import { Additions, addAccessors, addDropAccessors, addFuel, privateNames } from './additions.ts'
 import { assemble } from './assemble.ts'
 import {
   capMemory,
@@ -23,7 +23,7 @@ import { typeName, type ValTypeName } from './types.ts'
 import { Writer } from './writer.ts'
 
 /** Changes whenever the same module would be rewritten to other bytes. */
-export const INSTRUMENT_VERSION = 1
+export const INSTRUMENT_VERSION = 2
 
 /** What `instantiate` must know of a module and its bytes do not say plainly. */
 export interface Layout {
@@ -67,7 +67,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions): Instr
 
   const additions = new Additions(module)
   const bodies = new Writer(bytes.length)
-  const { dropped, grows } = rewriteBodies(module, additions, memory.maximum, bodies)
+  const fuel = addFuel(additions)
+  const { dropped, grows } = rewriteBodies({ module, additions, maximumPages: memory.maximum, fuel, out: bodies })
   // After our own checks, which name what is wrong: the engine's only say that something is.
   if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)) {
     throw new SandboxError('MALFORMED', 'not a valid WebAssembly module: the types of its instructions do not fit')

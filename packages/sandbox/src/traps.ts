@@ -21,6 +21,7 @@ const WORDS: Readonly<Record<TrapKind, string>> = {
   unrepresentable: 'made an integer of a number that does not fit',
   'bad-indirect-call': 'called a function through a pointer of the wrong type, or null',
   'stack-overflow': 'recursed too deeply',
+  'out-of-fuel': 'ran out of fuel',
   refused: 'was refused by the host',
   other: 'trapped',
 }
@@ -39,6 +40,6 @@ export function asTrap(error: unknown): unknown {
   return trap(kind, error)
 }
 
-function trap(kind: TrapKind, cause: unknown): Trap {
+export function trap(kind: TrapKind, cause?: unknown): Trap {
   return new Trap(`the program ${WORDS[kind]}`, { kind, cause })
 }

@@ -54,6 +54,12 @@ export class Writer {
     this.#bytes[this.#length++] = rest
   }
 
+  /** An instruction with one index. */
+  op(opcode: number, index: number): void {
+    this.byte(opcode)
+    this.u32(index)
+  }
+
   s32(value: number): void {
     this.#reserve(LEB_U32_BYTES)
     let rest = value
