@@ -47,7 +47,6 @@ describe('genesis', () => {
     ['an anchor', { anchor: fake }, owner, 'BAD_ANCHOR'],
     ['epoch 0', { epoch: 0 }, owner, 'BAD_EPOCH'],
     ['epoch 2', { epoch: 2 }, owner, 'BAD_EPOCH'],
-    ['a witness, which this version cannot check', { witness: alice.peer }, owner, 'WITNESS_UNSUPPORTED'],
   ]
   test.each(rules)('refuses %s', async (_, change, by, code) => {
     const record = await signRecord({ ...genesisBody, ...change }, by.sign)

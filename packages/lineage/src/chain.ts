@@ -6,14 +6,16 @@
  * Epochs, in full: genesis starts epoch 1. A checkpoint, handoff or retire carries the current epoch.
  * The answer to a handoff (accept or refuse) carries the next one, and so does the accept with which a
  * refused handoff's signer goes on. A recover by the agent's key carries the current epoch + 2^32, and
- * the answer to it *the same* epoch: the recover has made the epoch, its `to` takes it.
+ * the answer to it *the same* epoch: the recover has made the epoch, its `to` takes it. A recover by
+ * the witness carries the current epoch + 1, and its answer the same.
  *
  * @module
  */
 import { equalBytes } from './bytes.ts'
+import { cosignatureOf, verifyCosignature, witnessOrdered } from './cosign.ts'
 import { LineageError } from './errors.ts'
 import { keyOfDid, keyOfPeerId } from './identity.ts'
-import { answerRules, checkOrders, type Fail, holder, isReleased, progressRules, readEmbedded, type Verify } from './rules.ts'
+import { answerRules, checkOrders, type Fail, holder, progressRules, readEmbedded, recoverRules, type Verify } from './rules.ts'
 import { LINEAGE_DOMAIN, verifySigned } from './signing.ts'
 import type { Authority, Body, BodyKind, Chain, Genesis, LineageRecord } from './types.ts'
 
@@ -33,22 +35,24 @@ export interface ExtendOptions {
    * they are not checked again where the record embeds exactly these bytes.
    */
   readonly known?: readonly Uint8Array[]
+  /** The record is judged before its witness has cosigned it: for the witness, and whoever brings it there. */
+  readonly proposed?: boolean
 }
 
 const ANCHORS: ReadonlySet<BodyKind> = new Set(['genesis', 'handoff', 'accept', 'refuse', 'recover', 'retire'])
 
 /**
  * Whether later records link to this one as their anchor, so that it can never be pruned: it moved
- * authority. (Checkpoints that apply a fund, witness or upgrade order will join, with those orders.)
+ * authority, or changed the witness. (Checkpoints that apply a fund or upgrade order will join, with those orders.)
  */
 export function isAnchor(record: LineageRecord): boolean {
-  return ANCHORS.has(record.body.kind)
+  return ANCHORS.has(record.body.kind) || witnessOrdered(record) !== undefined
 }
 
 const isGenesis = (record: LineageRecord): record is LineageRecord<Genesis> => record.body.kind === 'genesis'
 
 /**
- * @throws LineageError NOT_GENESIS | BAD_SEQ | BAD_PREV | BAD_ANCHOR | BAD_EPOCH | WITNESS_UNSUPPORTED | BAD_SIGNATURE
+ * @throws LineageError NOT_GENESIS | BAD_SEQ | BAD_PREV | BAD_ANCHOR | BAD_EPOCH | BAD_SIGNATURE | BAD_COSIGNATURE
  */
 export function startChain(genesis: LineageRecord): Chain {
   const fail = failure(genesis)
@@ -58,12 +62,10 @@ export function startChain(genesis: LineageRecord): Chain {
   if (body.prev !== null) throw fail('BAD_PREV', 'a genesis has nothing before it')
   if (body.anchor !== null) throw fail('BAD_ANCHOR', 'a genesis has nothing before it')
   if (body.epoch !== 1) throw fail('BAD_EPOCH', 'a genesis starts epoch 1')
-  // Without cosignatures nothing of a witnessed agent's history could be trusted.
-  if (body.witness !== null)
-    throw fail('WITNESS_UNSUPPORTED', 'this version cannot check agents that have a witness; use a newer one')
   if (!verifySigned(LINEAGE_DOMAIN, genesis.signed, keyOfDid(body.agent))) {
     throw fail('BAD_SIGNATURE', `the genesis is not signed by the key of ${body.agent}`)
   }
+  checkCosignatures(genesis, [body.witness], fail)
   return {
     agent: body.agent,
     genesis,
@@ -72,6 +74,8 @@ export function startChain(genesis: LineageRecord): Chain {
     epoch: 1,
     tick: 0,
     authority: { status: 'held', by: body.authority, incarnation: body.incarnation },
+    witness: body.witness,
+    cosigned: cosignatureOf(genesis, body.witness) === undefined ? null : genesis,
     progress: null,
     state: null,
     lastOrder: 0,
@@ -101,7 +105,7 @@ export function extendChain(chain: Chain, record: LineageRecord, options: Extend
   if (body.agent !== chain.agent) throw fail('WRONG_AGENT', `it belongs to ${body.agent}, the chain to ${chain.agent}`)
   checkLinks(chain, record, options.gap === true)
   const signer = checkAllowed(chain, record)
-  checkEpoch(chain, body, fail)
+  checkEpoch(chain, body, signer, fail)
   // Only a signer's own clock is held against it: two hosts' clocks differ.
   if (body.epoch === chain.epoch && signer === signerOfHead(chain) && body.time < chain.head.body.time) {
     throw fail('BAD_TIME', 'its time lies before that of the record before it, by the same signer')
@@ -112,7 +116,37 @@ export function extendChain(chain: Chain, record: LineageRecord, options: Extend
   if (options.trusted !== true && !verifySigned(LINEAGE_DOMAIN, record.signed, keyOf(signer))) {
     throw fail('BAD_SIGNATURE', `it must be signed by ${signer}`)
   }
+  if (options.trusted === true) return next
+  for (const witness of options.proposed === true ? [] : cosigners(chain, record)) {
+    if (cosignatureOf(record, witness) === undefined)
+      throw fail('NOT_COSIGNED', `it counts only with the cosignature of the witness ${witness}`)
+  }
+  checkCosignatures(record, [chain.witness, next.witness], fail)
   return next
+}
+
+/** Witnesses without whose cosignature the record has not happened: it moves authority, or changes the witness. */
+export function cosigners(chain: Chain, record: LineageRecord): readonly string[] {
+  const { body } = record
+  const named = witnessOrdered(record)
+  const needed =
+    body.kind === 'recover' && body.asserts === 'witness-gone'
+      ? [body.witness]
+      : named !== undefined
+        ? [named, chain.witness]
+        : isAnchor(record)
+          ? [chain.witness]
+          : []
+  return [...new Set(needed.filter((one) => one != null))]
+}
+
+/** Those that are there are good, and by a witness of the agent's. */
+function checkCosignatures(record: LineageRecord, witnesses: readonly (string | null)[], fail: Fail): void {
+  for (const cosignature of record.cosignatures) {
+    if (!witnesses.includes(cosignature.by)) throw fail('BAD_COSIGNATURE', `${cosignature.by} is not its witness`)
+    if (!verifyCosignature(record, cosignature))
+      throw fail('BAD_COSIGNATURE', `its cosignature is not by its witness ${cosignature.by}`)
+  }
 }
 
 /**
@@ -183,12 +217,13 @@ function checkLinks(chain: Chain, record: LineageRecord, gap: boolean): void {
 function checkAllowed(chain: Chain, record: LineageRecord): string {
   const { kind } = record.body
   const { authority } = chain
-  if (kind === 'recover') return chain.agent
+  if (kind === 'recover') return recoverer(chain, record)
   const allowed: Record<Authority['status'], readonly BodyKind[]> = {
     held: ['checkpoint', 'handoff', 'retire'],
     offered: ['accept', 'refuse'],
     refused: ['accept'],
     retired: [],
+    vacant: [],
   }
   if (!allowed[authority.status].includes(kind)) {
     throw failure(record)('NOT_ALLOWED', `a ${kind} cannot stand where authority is ${authority.status}`)
@@ -196,17 +231,29 @@ function checkAllowed(chain: Chain, record: LineageRecord): string {
   return authority.status === 'offered' ? authority.ready.to : authority.by
 }
 
-function signerOfHead(chain: Chain): string | undefined {
-  const { authority, head } = chain
-  if (head.body.kind === 'genesis' || head.body.kind === 'recover') return chain.agent
-  return authority.by
+/** The agent's key, or the witness, which goes on by one epoch unless the agent was given up. */
+function recoverer(chain: Chain, { body }: LineageRecord): string {
+  const byWitness = chain.witness !== null && chain.authority.status !== 'retired' && body.epoch === chain.epoch + 1
+  return byWitness ? (chain.witness ?? chain.agent) : chain.agent
 }
 
-function checkEpoch(chain: Chain, body: Body, fail: Fail): void {
+function signerOfHead(chain: Chain): string | undefined {
+  const { authority, head } = chain
+  return head.body.kind === 'genesis' ? chain.agent : authority.by
+}
+
+function checkEpoch(chain: Chain, body: Body, signer: string, fail: Fail): void {
   const { authority, epoch } = chain
   const takes = (authority.status === 'offered' && !authority.recover) || authority.status === 'refused'
-  const wanted = body.kind === 'recover' ? epoch + RECOVER_EPOCHS : takes ? epoch + 1 : epoch
+  const ahead = signer === chain.agent ? RECOVER_EPOCHS : 1
+  const wanted = body.kind === 'recover' ? epoch + ahead : takes ? epoch + 1 : epoch
   if (body.epoch !== wanted) throw fail('BAD_EPOCH', `its epoch must be ${wanted}`)
+}
+
+/** A change of witness counts when the new one has cosigned it; that the old one did is `cosigners`' matter. */
+function cosignedIn(chain: Chain, record: LineageRecord, witness: string | null): LineageRecord | null {
+  if (cosignatureOf(record, witness) !== undefined) return record
+  return witness === chain.witness ? chain.cosigned : null
 }
 
 /** What the record says, held against the chain; the chain after it. */
@@ -214,13 +261,23 @@ function apply(chain: Chain, record: LineageRecord, verify: Verify): Chain {
   const fail = failure(record)
   const { body } = record
   const moved = isAnchor(record) ? record : chain.anchor
-  const next = { ...chain, head: record, anchor: moved, epoch: body.epoch, records: chain.records + 1 }
+  const ordered = witnessOrdered(record)
+  const witness = ordered === undefined ? chain.witness : ordered
+  const next = {
+    ...chain,
+    head: record,
+    anchor: moved,
+    epoch: body.epoch,
+    records: chain.records + 1,
+    witness,
+    cosigned: cosignedIn(chain, record, witness),
+  }
   switch (body.kind) {
     case 'checkpoint':
     case 'handoff': {
       const progress = record as LineageRecord<typeof body>
       progressRules(chain, body, fail)
-      const lastOrder = checkOrders(chain, body.orders, verify, fail)
+      const lastOrder = checkOrders(chain, body, verify, fail)
       const state = body.state === null ? chain.state : progress
       const said = { ...next, tick: body.tick, progress, state, lastOrder, budget: body.budget }
       if (body.kind === 'checkpoint') return said
@@ -230,25 +287,25 @@ function apply(chain: Chain, record: LineageRecord, verify: Verify): Chain {
     case 'retire':
       return {
         ...next,
-        lastOrder: checkOrders(chain, body.orders, verify, fail),
+        lastOrder: checkOrders(chain, body, verify, fail),
         authority: { status: 'retired', by: holder(chain, fail).by },
       }
     case 'recover': {
       const ready = readEmbedded(chain, body.ready, verify, fail)
-      if (body.asserts === null && !isReleased(chain, ready)) {
-        throw fail(
-          'NOT_ASSERTED',
-          'nobody gave the agent up or offered it to this store: the recover must assert that the holder is gone',
-        )
-      }
+      const by = recoverer(chain, record)
+      recoverRules(chain, body, ready, by, fail)
       const asserted = body.asserts === null ? chain.asserted : [...chain.asserted, { record: record.id, asserts: body.asserts }]
-      return { ...next, asserted, authority: { status: 'offered', by: chain.agent, ready, recover: true } }
+      const authority: Authority = { status: 'offered', by, ready, recover: true }
+      if (body.asserts !== 'witness-gone') return { ...next, asserted, authority }
+      const { witness = null } = body
+      return { ...next, asserted, authority, witness, cosigned: cosignedIn(chain, record, witness) }
     }
     case 'refuse': {
       const { authority } = chain
       if (authority.status !== 'offered') throw fail('NOT_ALLOWED', 'nothing was offered')
       // After a refused recover nobody holds the agent, as after a retire: only the owner can go on.
-      if (authority.recover) return { ...next, authority: { status: 'retired', by: authority.ready.to } }
+      if (authority.recover)
+        return { ...next, authority: { status: authority.by === chain.agent ? 'retired' : 'vacant', by: authority.ready.to } }
       return { ...next, authority: { status: 'refused', by: authority.by, incarnation: authority.incarnation } }
     }
     case 'accept': {

@@ -32,11 +32,14 @@ export type LineageErrorCode =
   | 'BAD_READY'
   | 'BAD_ORDER'
   | 'NOT_ASSERTED'
-  | 'WITNESS_UNSUPPORTED'
+  | 'BAD_WITNESS'
+  | 'BAD_COSIGNATURE'
+  | 'NOT_COSIGNED'
   // files
   | 'BAD_CAR'
   | 'WRONG_ROOT'
   | 'UNREACHABLE_BLOCK'
+  | 'BAD_PROOF'
   | 'BAD_GO_CHECKPOINT'
   | 'BAD_GO_HISTORY'
 

@@ -11,9 +11,8 @@ import { equalBytes, plainBytes } from './bytes.ts'
 import { type CarLimits, readSections, writeSections } from './car.ts'
 import { verifyChain } from './chain.ts'
 import { LineageError } from './errors.ts'
-import { decodeRecord, MAX_RECORD_BYTES } from './records.ts'
+import { decodeRecord, isRecordEnvelope } from './records.ts'
 import { DAG_CBOR } from './schema.ts'
-import { decodeSigned } from './signing.ts'
 import { chunkCid, chunkEntries, decodeState } from './state.ts'
 import { CHUNK_BYTES, type Chain, type LineageRecord } from './types.ts'
 
@@ -98,13 +97,7 @@ export function assemble(
 
 /** True if it has the form of a signed body: no other block of an agent has. */
 export function isEnvelope({ cid, bytes }: Block): boolean {
-  if (cid.code !== DAG_CBOR || bytes.length > MAX_RECORD_BYTES) return false
-  try {
-    decodeSigned(bytes, MAX_RECORD_BYTES)
-    return true
-  } catch {
-    return false
-  }
+  return cid.code === DAG_CBOR && isRecordEnvelope(bytes)
 }
 
 function checkBlocks(chain: Chain, records: readonly LineageRecord[], blocks: ReadonlyMap<string, Uint8Array>): void {

@@ -1,6 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isForkProof, type LineageRecord, sameSlot, signRecord } from './index.ts'
+import {
+  isForkProof,
+  LineageError,
+  type LineageRecord,
+  looksLikeForkProof,
+  proveFork,
+  readForkProof,
+  sameSlot,
+  signRecord,
+  startChain,
+  withCosignatures,
+} from './index.ts'
 import {
   acceptBody,
   add,
@@ -8,8 +19,12 @@ import {
   bob,
   carol,
   checkpointBody,
+  codeOf,
+  cosigned,
+  genesisBody,
   handoffBody,
   live,
+  otherAgent,
   owner,
   peers,
   recoverBody,
@@ -17,6 +32,10 @@ import {
   retireBody,
   start,
   steps,
+  takeoverBody,
+  walter,
+  wanda,
+  witnessed,
 } from './kit.test.util.ts'
 
 const both = (a: LineageRecord, b: LineageRecord, key: Uint8Array): boolean => {
@@ -86,5 +105,104 @@ describe('proof of a fork', () => {
       }),
       { numRuns: 15 },
     )
+  })
+})
+
+describe('a proof in a file', () => {
+  const forked = async () => {
+    const { chain } = await start()
+    const one = await signRecord(checkpointBody(chain, 1), alice.sign)
+    const two = await signRecord(checkpointBody(chain, 2), alice.sign)
+    return { chain, one, two }
+  }
+
+  test('says who did it, with nothing else at hand, and has one encoding', async () => {
+    const { one, two } = await forked()
+    const proof = proveFork(one, two, alice.peer)
+    if (proof === undefined) throw new Error('no proof')
+    expect(proveFork(two, one, alice.peer)?.bytes).toEqual(proof.bytes)
+    expect(readForkProof(proof.bytes)).toEqual(proof)
+    expect(proof).toMatchObject({ signer: alice.peer, agent: one.body.agent, as: 'signed' })
+    expect(looksLikeForkProof(proof.bytes)).toBe(true)
+    expect(looksLikeForkProof(one.bytes)).toBe(false)
+  })
+
+  test('with any byte flipped is none', async () => {
+    const { one, two } = await forked()
+    const bytes = proveFork(one, two, alice.peer)?.bytes ?? new Uint8Array()
+    for (let at = 0; at < bytes.length; at += 7) {
+      try {
+        readForkProof(bytes.with(at, (bytes[at] ?? 0) ^ 1))
+        expect.unreachable(`byte ${at} does not matter`)
+      } catch (error) {
+        expect(error).toBeInstanceOf(LineageError)
+      }
+    }
+  })
+
+  test('is never made of the same record twice, however it was cosigned', async () => {
+    const { chain } = await witnessed()
+    const tick = await signRecord(checkpointBody(chain), alice.sign)
+    const other = await cosigned(tick, walter)
+    for (const signer of [alice.peer, walter.peer]) {
+      expect(proveFork(tick, tick, signer)).toBeUndefined()
+      expect(proveFork(tick, other, signer)).toBeUndefined()
+    }
+  })
+
+  test('is never made of records of two agents, of two epochs, or with a bad signature', async () => {
+    const { chain, one, two } = await forked()
+    const elsewhere = await signRecord({ ...checkpointBody(chain, 2), agent: otherAgent }, alice.sign)
+    const later = await signRecord({ ...checkpointBody(chain, 2), epoch: 2 }, alice.sign)
+    const bad = { ...two, signed: { ...two.signed, signature: one.signed.signature } }
+    for (const b of [elsewhere, later, bad])
+      for (const signer of [alice.peer, bob.peer, walter.peer]) expect(proveFork(one, b, signer)).toBeUndefined()
+    // A file that claims it all the same is refused.
+    const good = proveFork(one, two, alice.peer)
+    const name = new TextEncoder().encode(alice.peer)
+    const at = good?.bytes.findIndex((_, i, all) => name.every((byte, j) => all[i + j] === byte)) ?? -1
+    const framed = good?.bytes.slice() ?? new Uint8Array()
+    framed.set(new TextEncoder().encode(bob.peer), at)
+    expect(codeOf(() => readForkProof(framed))).toBe('BAD_PROOF')
+  })
+
+  test('is never made of two legitimate branches after a recover', async () => {
+    let history = await start()
+    history = await add(history, checkpointBody(history.chain), alice)
+    const left = [...(await add(history, checkpointBody(history.chain, 5), alice)).records]
+    let right = await add(history, await recoverBody(history.chain, alice), owner)
+    right = await add(right, acceptBody(right.chain), alice)
+    right = await add(right, checkpointBody(right.chain), alice)
+    for (const a of left)
+      for (const b of right.records)
+        for (const signer of [...peers.map(({ peer }) => peer), a.body.agent]) expect(proveFork(a, b, signer)).toBeUndefined()
+  })
+
+  test('is never made of what one node wrote as host and as witness', async () => {
+    const genesis = await cosigned(
+      await signRecord(
+        { ...genesisBody, authority: walter.peer, incarnation: walter.incarnation, witness: walter.peer },
+        owner.sign,
+      ),
+      walter,
+    )
+    const chain = startChain(genesis)
+    const recover = await signRecord({ ...(await takeoverBody(chain, bob)), epoch: 1 }, walter.sign)
+    const tick = await signRecord(checkpointBody(chain), walter.sign)
+    expect(sameSlot(recover, tick)).toBe(true)
+    expect(proveFork(recover, tick, walter.peer)).toBeUndefined()
+  })
+
+  test('convicts a witness that cosigned two heads, and nobody else', async () => {
+    const { chain } = await witnessed()
+    const a = await cosigned(await signRecord(checkpointBody(chain, 1), alice.sign), walter)
+    const b = await cosigned(await signRecord(checkpointBody(chain, 2), bob.sign), walter)
+    const proof = proveFork(a, b, walter.peer)
+    expect(proof).toMatchObject({ signer: walter.peer, as: 'cosigned' })
+    expect(readForkProof(proof?.bytes ?? new Uint8Array())).toEqual(proof)
+    expect(proveFork(a, b, wanda.peer)).toBeUndefined()
+    expect(proveFork(a, withCosignatures(b, []), walter.peer)).toBeUndefined()
+    const lent = withCosignatures(b, a.cosignatures)
+    expect(proveFork(a, lent, walter.peer)).toBeUndefined()
   })
 })

@@ -1,6 +1,7 @@
 export * from './blocks.ts'
 export { MAX_CAR_BLOCKS, MAX_CAR_BYTES } from './car.ts'
 export * from './chain.ts'
+export * from './cosign.ts'
 export * from './errors.ts'
 export { type AgentFile, MAX_FILE_RECORDS, neededBlocks, type ReadCarOptions, readCar, writeCar } from './file.ts'
 export * from './fork.ts'

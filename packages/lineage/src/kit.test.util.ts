@@ -10,6 +10,7 @@ import {
   type Chain,
   type Checkpoint,
   cborCid,
+  cosign,
   costOf,
   didOf,
   encodeState,
@@ -35,6 +36,7 @@ import {
   signerOfSeed,
   signRecord,
   startChain,
+  withCosignatures,
 } from './index.ts'
 
 export interface Key {
@@ -59,6 +61,8 @@ export const stranger = keyOf(agentSeed(new Uint8Array(32).fill(2), nonce))
 export const agent = didOf(owner.publicKey)
 export const otherAgent = didOf(stranger.publicKey)
 export const peers: readonly Peer[] = [11, 12, 13].map(peerOf)
+/** Witnesses: neither is a host. */
+export const [walter, wanda] = [21, 22].map(peerOf) as [Peer, Peer]
 export const [alice, bob, carol] = peers as [Peer, Peer, Peer]
 
 export const moduleBytes = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)
@@ -229,6 +233,27 @@ export const start = async (): Promise<History> => {
   const chain = await born()
   return { chain, records: [chain.genesis] }
 }
+
+/** With the cosignatures of these witnesses. */
+export const cosigned = async <B extends Body>(record: LineageRecord<B>, ...by: readonly Peer[]): Promise<LineageRecord<B>> =>
+  withCosignatures(record, await Promise.all(by.map((one) => cosign(record, one.peer, one.incarnation, one.sign))))
+
+/** The same, with what the witnesses of the agent cosign. */
+export const addCosigned = async (history: History, body: Body, by: Key, ...witnesses: readonly Peer[]): Promise<History> => {
+  const record = await cosigned(await signRecord(body, by.sign), ...witnesses)
+  return { chain: extendChain(history.chain, record), records: [...history.records, record] }
+}
+/** Walter is its witness, and has cosigned its birth. */
+export const witnessed = async (): Promise<History> => {
+  const genesis = await cosigned(await signRecord({ ...genesisBody, witness: walter.peer }, owner.sign), walter)
+  return { chain: startChain(genesis), records: [genesis] }
+}
+
+/** As the witness writes it: the next epoch, and nothing asserted. */
+export const takeoverBody = async (chain: Chain, to: Peer): Promise<Recover> => ({
+  ...(await recoverBody(chain, to, null)),
+  epoch: chain.epoch + 1,
+})
 
 const holderOf = (chain: Chain): Peer => peers.find(({ peer }) => peer === chain.authority.by) ?? alice
 

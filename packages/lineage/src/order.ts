@@ -1,6 +1,6 @@
 import { LineageError } from './errors.ts'
 import { keyOfDid } from './identity.ts'
-import { byKind, decodeAs, did, encodeAs, literal, natural, object, peerId } from './schema.ts'
+import { byKind, decodeAs, did, encodeAs, literal, natural, nullable, object, peerId } from './schema.ts'
 import { decodeSigned, encodeSigned, ORDER_DOMAIN, type Sign, signBody, verifySigned } from './signing.ts'
 import type { Order, Signed } from './types.ts'
 
@@ -20,6 +20,12 @@ type Of<K extends Order['kind']> = { readonly agent: string; readonly n: number;
 
 const readOrderBody = byKind<Order>({
   move: object<Of<'move'> & { readonly to: string }>({ agent: did, n: natural, kind: literal('move'), to: peerId }),
+  witness: object<Of<'witness'> & { readonly to: string | null }>({
+    agent: did,
+    n: natural,
+    kind: literal('witness'),
+    to: nullable(peerId),
+  }),
   pause: object<Of<'pause'>>({ agent: did, n: natural, kind: literal('pause') }) as never,
   resume: object<Of<'resume'>>({ agent: did, n: natural, kind: literal('resume') }) as never,
   retire: object<Of<'retire'>>({ agent: did, n: natural, kind: literal('retire') }) as never,

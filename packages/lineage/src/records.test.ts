@@ -120,7 +120,15 @@ const anyBody: fc.Arbitrary<Body> = fc.oneof(
     kind: fc.constant('recover' as const),
     ready: fc.uint8Array({ minLength: 1, maxLength: MAX_READY_BYTES }),
     because: text(0, 256),
-    asserts: fc.constantFrom('holder-gone' as const, 'witness-gone' as const, null),
+    asserts: fc.constantFrom('holder-gone' as const, null),
+  }),
+  fc.record({
+    ...base,
+    kind: fc.constant('recover' as const),
+    ready: fc.uint8Array({ minLength: 1, maxLength: MAX_READY_BYTES }),
+    because: text(0, 256),
+    asserts: fc.constant('witness-gone' as const),
+    witness: fc.option(fc.constant(alice.peer), { nil: null }),
   }),
   fc.record({ ...base, kind: fc.constant('retire' as const), because: text(0, 256), orders }),
 )

@@ -22,6 +22,7 @@ import {
   nullable,
   object,
   oneOf,
+  optional,
   peerId,
   RAW,
   type Read,
@@ -30,12 +31,13 @@ import {
   uint32,
   word,
 } from './schema.ts'
-import { decodeSigned, encodeSigned, LINEAGE_DOMAIN, MAX_SIGNED_BYTES, type Sign, signBody } from './signing.ts'
+import { LINEAGE_DOMAIN, MAX_SIGNED_BYTES, SIGNATURE_BYTES, type Sign, signBody } from './signing.ts'
 import type {
   Accept,
   Body,
   BodyBase,
   Checkpoint,
+  Cosignature,
   Genesis,
   Handoff,
   LineageRecord,
@@ -43,6 +45,7 @@ import type {
   Recover,
   Refuse,
   Retire,
+  Signed,
 } from './types.ts'
 
 /** Of an encoded record: 16 orders and a ready at their largest, and as much again as the rest can need. */
@@ -111,8 +114,31 @@ const readBody = byKind<Body>({
     ready: bytes(1, MAX_READY_BYTES),
     because: text(0, MAX_REASON),
     asserts: nullable(oneOf('holder-gone', 'witness-gone')),
+    witness: optional(nullable(peerId)),
   }),
   retire: object<Retire>({ ...base, kind: literal('retire'), because: text(0, MAX_REASON), orders }),
+})
+
+/** Cosignatures of one record: a change of witness has two. */
+const MAX_COSIGNATURES = 2
+
+interface Envelope extends Signed {
+  readonly cosigned?: readonly Cosignature[]
+}
+
+const some = list(
+  object<Cosignature>({ by: peerId, incarnation: bytes(16), signature: bytes(SIGNATURE_BYTES) }),
+  MAX_COSIGNATURES,
+)
+const readEnvelope = object<Envelope>({
+  body: bytes(1, MAX_RECORD_BYTES),
+  signature: bytes(SIGNATURE_BYTES),
+  cosigned: optional((value, where) => {
+    const cosigned = some(value, where)
+    const [first, second] = cosigned
+    if (first === undefined || first.by === second?.by) throw new LineageError('BAD_FIELD', `${where} must be one a witness`)
+    return cosigned
+  }),
 })
 
 /** @throws LineageError BAD_FIELD | TOO_LARGE (and BAD_DID, BAD_PEER_ID) */
@@ -133,22 +159,52 @@ export function decodeBody(encoded: Uint8Array): Body {
 export async function signRecord<B extends Body>(body: B, sign: Sign): Promise<LineageRecord<B>> {
   const encoded = encodeBody(body)
   const signed = await signBody(LINEAGE_DOMAIN, encoded, sign)
-  const envelope = encodeSigned(signed)
-  if (envelope.length > MAX_RECORD_BYTES) {
-    throw new LineageError('TOO_LARGE', `the record has ${envelope.length} bytes, at most ${MAX_RECORD_BYTES} are allowed`)
-  }
-  return { id: cborCid(encoded), body, signed, bytes: envelope }
+  return { id: cborCid(encoded), body, signed, cosignatures: [], bytes: encodeEnvelope(signed, []) }
 }
 
 /**
- * Does not check the signature: who must have signed follows from the chain (`extendChain`).
+ * The record with these cosignatures; its identity stays.
+ *
+ * @param cosignatures in the order in which they were given; none, or one a witness
+ * @throws LineageError BAD_FIELD | TOO_LARGE
+ */
+export function withCosignatures<B extends Body>(
+  record: LineageRecord<B>,
+  cosignatures: readonly Cosignature[],
+): LineageRecord<B> {
+  return { ...record, cosignatures, bytes: encodeEnvelope(record.signed, cosignatures) }
+}
+
+function encodeEnvelope({ body, signature }: Signed, cosigned: readonly Cosignature[]): Uint8Array {
+  const envelope: Envelope = { body, signature, ...(cosigned.length === 0 ? {} : { cosigned }) }
+  return encodeAs(readEnvelope, envelope, 'record', MAX_RECORD_BYTES)
+}
+
+/**
+ * Does not check the signatures: who must have signed follows from the chain (`extendChain`).
  *
  * @throws LineageError TOO_LARGE | BAD_ENCODING | BAD_FIELD (and BAD_DID, BAD_PEER_ID)
  */
 export function decodeRecord(encoded: Uint8Array): LineageRecord {
-  const signed = decodeSigned(encoded, MAX_RECORD_BYTES)
-  const body = decodeBody(signed.body)
-  return { id: cborCid(signed.body), body, signed, bytes: encoded }
+  const { body: bytes, signature, cosigned = [] } = decodeAs(readEnvelope, encoded, 'record', MAX_RECORD_BYTES)
+  return {
+    id: cborCid(bytes),
+    body: decodeBody(bytes),
+    signed: { body: bytes, signature },
+    cosignatures: cosigned,
+    bytes: encoded,
+  }
+}
+
+/** True if these bytes have the form of a record's envelope: no other block of an agent has. */
+export function isRecordEnvelope(encoded: Uint8Array): boolean {
+  if (encoded.length > MAX_RECORD_BYTES) return false
+  try {
+    decodeAs(readEnvelope, encoded, 'record', MAX_RECORD_BYTES)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Any text as one that fits `because` and `reason`: control characters become spaces, the rest is cut. */

@@ -7,7 +7,7 @@ import { equalBytes } from './bytes.ts'
 import { LineageError, type LineageErrorCode } from './errors.ts'
 import { decodeOrder, readOrder } from './order.ts'
 import { decodeReady, readReady } from './ready.ts'
-import type { Accept, Chain, Checkpoint, Handoff, Ready } from './types.ts'
+import type { Accept, Chain, Checkpoint, Handoff, Ready, Recover, Retire } from './types.ts'
 
 export type Fail = (code: LineageErrorCode, message: string, cause?: unknown) => LineageError
 
@@ -68,12 +68,15 @@ export function answerRules(
 export type Verify = (bytes: Uint8Array) => boolean
 
 /** @returns n of the last order */
-export function checkOrders(chain: Chain, orders: readonly Uint8Array[], verify: Verify, fail: Fail): number {
+export function checkOrders(chain: Chain, { kind, orders }: Checkpoint | Handoff | Retire, verify: Verify, fail: Fail): number {
   let last = chain.lastOrder
   for (const bytes of orders) {
     const { order } = embedded(() => (verify(bytes) ? readOrder(bytes) : decodeOrder(bytes)), 'BAD_ORDER', fail)
     if (order.agent !== chain.agent) throw fail('BAD_ORDER', `its order ${order.n} is for ${order.agent}`)
     if (order.n <= last) throw fail('BAD_ORDER', `its order ${order.n} does not come after order ${last}`)
+    // Two witnesses take part in the change: it gets a record of its own kind that both can order.
+    if (order.kind === 'witness' && kind !== 'checkpoint')
+      throw fail('BAD_ORDER', `its order ${order.n} changes the witness: only a checkpoint applies it`)
     last = order.n
   }
   return last
@@ -93,11 +96,28 @@ function embedded<T>(read: () => T, code: LineageErrorCode, fail: Fail): T {
   }
 }
 
+/** What a recover must say: whom the owner declares gone, and, if that is the witness, what comes after it. */
+export function recoverRules(chain: Chain, body: Recover, ready: Ready, by: string, fail: Fail): void {
+  const { asserts, witness } = body
+  if (by !== chain.agent && asserts !== null) throw fail('BAD_WITNESS', 'a recover by the witness asserts nothing')
+  if ((asserts === 'witness-gone') !== (witness !== undefined))
+    throw fail('BAD_WITNESS', 'a recover names a witness if it asserts that the old one is gone, and only then')
+  if (asserts === 'witness-gone' && chain.witness === null)
+    throw fail('BAD_WITNESS', 'the agent has no witness that could be gone')
+  // Where there is a witness, its cosignature says that nobody holds the agent any more.
+  if (asserts === null && chain.witness === null && !isReleased(chain, ready)) {
+    throw fail(
+      'NOT_ASSERTED',
+      'nobody gave the agent up or offered it to this store: the recover must assert that the holder is gone',
+    )
+  }
+}
+
 /**
  * True if a recover to this ready needs no word of the owner's that the holder is gone: nobody holds
  * the agent, or it was offered to the very store that takes it now and decides in one place.
  */
-export function isReleased({ authority }: Chain, ready: Ready): boolean {
+function isReleased({ authority }: Chain, ready: Ready): boolean {
   if (authority.status === 'retired') return true
   return (
     authority.status === 'offered' &&

@@ -24,6 +24,15 @@ const CID_BYTES = 36
 
 const refuse = (where: string, wanted: string): LineageError => new LineageError('BAD_FIELD', `${where} must be ${wanted}`)
 
+const OPTIONAL = new WeakSet<object>()
+
+/** A field that is left out where there is nothing to say: it has one spelling too. */
+export function optional<T>(read: Read<T>): Read<T> {
+  const left: Read<T> = (value, where) => read(value, where)
+  OPTIONAL.add(left)
+  return left
+}
+
 /** An object with exactly these fields. */
 export function object<T extends object>(spec: { readonly [K in keyof T]-?: Read<T[K]> }): Read<T> {
   const keys = Object.keys(spec) as (keyof T & string)[]
@@ -34,6 +43,7 @@ export function object<T extends object>(spec: { readonly [K in keyof T]-?: Read
     }
     const result: Partial<T> = {}
     for (const key of keys) {
+      if (!Object.hasOwn(value, key) && OPTIONAL.has(spec[key])) continue
       if (!Object.hasOwn(value, key)) throw refuse(`${where}.${key}`, 'there')
       result[key] = spec[key]((value as T)[key], `${where}.${key}`)
     }

@@ -13,6 +13,7 @@ import type { Signed } from './types.ts'
 export const LINEAGE_DOMAIN = 'igor/lineage/1'
 export const READY_DOMAIN = 'igor/ready/1'
 export const ORDER_DOMAIN = 'igor/order/1'
+export const COSIGN_DOMAIN = 'igor/cosign/1'
 
 export const SIGNATURE_BYTES = 64
 /** Default cap of an encoded `Signed`: the largest is a record. */

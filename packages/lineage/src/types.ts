@@ -104,6 +104,8 @@ export interface Recover extends BodyBase {
   readonly ready: Uint8Array
   readonly because: string
   readonly asserts: 'holder-gone' | 'witness-gone' | null
+  /** Only with `witness-gone`: peer id of the witness from here on; null: none. */
+  readonly witness?: string | null
 }
 
 /** Signed by the authority: given up for good; only a recover may follow. */
@@ -123,13 +125,24 @@ export interface Signed {
   readonly signature: Uint8Array
 }
 
-/** A decoded record. Its signature may not have been checked yet: chain verification does that. */
+/** A witness's word that a record is the next in the agent's history. Signed by `by`, domain `igor/cosign/1`. */
+export interface Cosignature {
+  /** Peer id of the witness. */
+  readonly by: string
+  /** 16 bytes: the witness's store. */
+  readonly incarnation: Uint8Array
+  readonly signature: Uint8Array
+}
+
+/** A decoded record. Its signatures may not have been checked yet: chain verification does that. */
 export interface LineageRecord<B extends Body = Body> {
   /** The CID of the body: its identity. */
   readonly id: CID
   readonly body: B
   readonly signed: Signed
-  /** The encoded envelope: what is stored and sent. */
+  /** At most two: a change of witness has one of the old and one of the new. */
+  readonly cosignatures: readonly Cosignature[]
+  /** The encoded envelope, with the cosignatures: what is stored and sent. */
   readonly bytes: Uint8Array
 }
 
@@ -152,6 +165,8 @@ export interface Ready {
 /** An owner's wish. Signed by the agent's key, domain `igor/order/1`. n = max(last applied + 1, Unix ms). */
 export type Order = { readonly agent: string; readonly n: number } & (
   | { readonly kind: 'move'; readonly to: string }
+  /** Another witness; null: none. */
+  | { readonly kind: 'witness'; readonly to: string | null }
   | { readonly kind: 'pause' | 'resume' | 'retire' }
 )
 export type OrderKind = Order['kind']
@@ -188,6 +203,10 @@ export interface Chain {
   /** The last tick that a record names; 0 before the first. */
   readonly tick: number
   readonly authority: Authority
+  /** Peer id of the witness in force after the head. */
+  readonly witness: string | null
+  /** The last record that this witness cosigned, as far as the records that were shown tell. */
+  readonly cosigned: LineageRecord | null
   /** Last record with progress, if any (checkpoint or handoff). */
   readonly progress: LineageRecord<Checkpoint | Handoff> | null
   /** Last record that has a state. */
@@ -219,12 +238,14 @@ export type Authority =
       readonly ready: Ready
       readonly recover: false
     }
-  /** A recover stands open: only `to` may accept or refuse. `by` is the agent. */
+  /** A recover stands open: only `to` may accept or refuse. `by` is the agent, or the witness's peer id. */
   | { readonly status: 'offered'; readonly by: string; readonly ready: Ready; readonly recover: true }
   /** `to` refused: epoch + 1 belongs to `by`. */
   | { readonly status: 'refused'; readonly by: string; readonly incarnation: Uint8Array }
-  /** Nobody holds it: retired by `by`, or a recover was refused by `by`. Only a recover may follow. */
+  /** Nobody holds it: retired by `by`, or an owner's recover was refused by `by`. Only the owner's recover may follow. */
   | { readonly status: 'retired'; readonly by: string }
+  /** Nobody holds it: `by` refused the witness's recover. Only a recover may follow, the witness's too. */
+  | { readonly status: 'vacant'; readonly by: string }
 
 export interface Host {
   readonly peer: string

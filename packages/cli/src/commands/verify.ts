@@ -1,7 +1,15 @@
 /** @module */
 import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { LineageError, MAX_GO_CHECKPOINT_BYTES, MAX_GO_CHECKPOINTS, readCar, verifyGoHistory } from '@igor/lineage'
+import {
+  LineageError,
+  looksLikeForkProof,
+  MAX_GO_CHECKPOINT_BYTES,
+  MAX_GO_CHECKPOINTS,
+  readCar,
+  readForkProof,
+  verifyGoHistory,
+} from '@igor/lineage'
 import type { Command } from 'commander'
 import { type CommonOptions, type Context, contextOf, defineNodeCommand } from '../command.ts'
 import { CommandError, codeOf, EXIT_FAILED, messageOf } from '../failure.ts'
@@ -23,13 +31,24 @@ interface Verdict {
   readonly asserted?: readonly string[]
 }
 
+/** What it prints of a proof that holds. */
+interface Conviction {
+  readonly ok: true
+  readonly agent: string
+  /** Peer id of a host or witness, or the DID of an agent: its owner. */
+  readonly forkedBy: string
+  readonly as: 'signed' | 'cosigned'
+  readonly contradicting: readonly { readonly record: string; readonly epoch: number; readonly seq: number }[]
+}
+
 export function verifyCommand(io: Io): Command {
   return defineNodeCommand(io, 'verify', "check an agent's whole history, from genesis to head; a file needs no node", [
     'verify scout.car',
     'verify scout                 an agent that the running node knows',
+    'verify liar.proof            a proof that somebody forked an agent',
     'verify history/              a folder of Go checkpoints (<tick>.ckpt)',
   ])
-    .argument('<what>', 'a .car file, a folder of .ckpt files, or an agent of the running node')
+    .argument('<what>', 'a .car file, a proof of a fork, a folder of .ckpt files, or an agent of the running node')
     .action(async (what: string, options: CommonOptions) => {
       const context = contextOf(io, options)
       try {
@@ -58,11 +77,13 @@ function plain(error: unknown): unknown {
   })
 }
 
-async function verify(what: string, context: Context): Promise<Verdict> {
+async function verify(what: string, context: Context): Promise<Verdict | Conviction> {
   const found = await stat(resolve(context.io.cwd, what)).catch(() => undefined)
   if (found?.isDirectory()) return verifyFolder(what, context.io)
   if (found === undefined && what !== '-') return verifyKnown(what, context)
-  const { chain } = await readCar(await readInput(context.io, what, MAX_AGENT_FILE))
+  const bytes = await readInput(context.io, what, MAX_AGENT_FILE)
+  if (looksLikeForkProof(bytes)) return verifyProof(bytes)
+  const { chain } = await readCar(bytes)
   return {
     ok: true,
     agent: chain.agent,
@@ -73,6 +94,12 @@ async function verify(what: string, context: Context): Promise<Verdict> {
     hosts: chain.hosts,
     asserted: chain.asserted.map(({ record }) => record.toString()),
   }
+}
+
+function verifyProof(bytes: Uint8Array): Conviction {
+  const { agent, signer, as, records } = readForkProof(bytes)
+  const contradicting = records.map(({ id, body }) => ({ record: id.toString(), epoch: body.epoch, seq: body.seq }))
+  return { ok: true, agent, forkedBy: signer, as, contradicting }
 }
 
 async function verifyKnown(what: string, { node }: Context): Promise<Verdict> {
@@ -111,7 +138,11 @@ async function verifyFolder(folder: string, io: Io): Promise<Verdict> {
 /** Of one history, in memory. */
 const MAX_FOLDER_BYTES = 1024 * 1024 * 1024
 
-function describe(verdict: Verdict, what: string): string {
+function describe(verdict: Verdict | Conviction, what: string): string {
+  if ('forkedBy' in verdict) {
+    const slots = verdict.contradicting.map(({ record, epoch, seq }) => `  epoch ${epoch}, record ${seq}: ${record}`)
+    return [`the proof holds: ${verdict.forkedBy} ${verdict.as} two histories of ${verdict.agent}`, ...slots].join('\n')
+  }
   const lines = [
     `${safe(verdict.name ?? what)} holds: ${plural(verdict.records, 'record')}, epoch ${verdict.epoch}, tick ${verdict.tick}`,
   ]

@@ -200,6 +200,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       throw new IgorError('BAD_ORDER', `order ${order.n} is not newer than the last one applied (${lastOrder})`)
     }
     if (order.kind === 'move') return residents.move(order.agent, await reachable(order.to), [bytes], ended.signal)
+    if (order.kind === 'witness') throw new IgorError('BAD_ORDER', `this node cannot change the witness of ${order.agent}`)
     await hosted.order({ kind: order.kind, n: order.n, bytes })
     return undefined
   }
