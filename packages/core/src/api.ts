@@ -158,6 +158,12 @@ export interface Peer {
   readonly seen: number
 }
 
+/** What became of the agents of a node that gives them all away. */
+export interface HandedOver {
+  readonly moves: readonly Move[]
+  readonly stayed: readonly { readonly agent: string; readonly why: string }[]
+}
+
 /** Something an operator should read. */
 export interface NodeEvent {
   readonly level: 'info' | 'warn' | 'error'
@@ -178,6 +184,13 @@ export interface Node {
    * @throws IgorError UNKNOWN_AGENT | AMBIGUOUS_NAME
    */
   agent(nameOrId: string): Agent
+  /**
+   * Moves every agent that lives here to that peer, as their host and without an order of their owners, as far
+   * as their manifests allow it. One that cannot go stays, and goes on here.
+   *
+   * @param peer peer id, name or multiaddr
+   */
+  handOver(peer: string, options?: Waiting): Promise<HandedOver>
   /** Here, once here, seen at peers, or owned. */
   agents(): readonly AgentStatus[]
   peers(): readonly Peer[]

@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'STORE_BUSY'
   | 'HOST_FAULT'
   | 'NODE_STOPPED'
+  | 'NODE_REPLACED'
 
 /** Base of all errors of the runtime: branch on `code`, show `message`. */
 export class IgorError extends Error {

@@ -3,8 +3,11 @@ export * from './errors.ts'
 export type { Residence } from './identity.ts'
 export { type Manifest, parseManifest } from './manifest.ts'
 export { agentNameOf, nodeNameOf } from './names.ts'
+export { besideNetwork } from './network/beside.ts'
+export { createMemoryHub, type MemoryHub } from './network/in-process.ts'
 export { createLogOrder, type LogOrder } from './node/log-order.ts'
 export { type CoreNodeOptions, createCoreNode } from './node/node.ts'
+export { type Belongings, belongingsOf, emptySlot, type WardOptions } from './node/ward.ts'
 export * from './platform.ts'
 export {
   checkBatch,

@@ -9,6 +9,8 @@ const hex = (n: number): string => n.toString(16).padStart(14, '0')
 export const keys = {
   /** Vital: node key, incarnation and residence of one of the store's nodes. */
   identity: (slot: string): string => `vital/node/${slot}`,
+  /** Which start of one of the store's nodes is the last: it alone writes. */
+  boot: (slot: string): string => `boot/${slot}`,
   /** Vital: the ring of owner seeds; new agents use the first. */
   ownerSeeds: 'vital/owner-seeds',
   /** Vital: the authority row. Never deleted: it holds the highest epoch and slot. */

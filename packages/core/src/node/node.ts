@@ -21,6 +21,7 @@ import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '..
 import type { Said, SaidAgent } from '../protocols/presence.ts'
 import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { hearAnswer, say, violation } from '../protocols/wire.ts'
+import { fenceStore } from '../store/boot-fence.ts'
 import { createAccess } from './access.ts'
 import { createEmitter } from './emitter.ts'
 import { createHandle, type Handles } from './handle.ts'
@@ -43,13 +44,20 @@ const MAX_EARLY = 100
 
 export interface CoreNodeOptions extends NodeOptions {
   readonly residence?: Residence
+  /** Another start of the same slot has taken its place: nothing that this one does counts any more. */
+  readonly onreplaced?: () => void
 }
 
 /** Puts a node together from its platform. It owns the store and the network, and closes them when it stops. */
 export const createCoreNode = async (platform: Platform, options: CoreNodeOptions): Promise<Node> => {
-  const { clock, crypto, store } = platform
+  const { clock, crypto } = platform
   const { policy = {}, slot = 'main', kind } = options
-  const identity = await openIdentity(store, crypto, slot, options.residence)
+  // First of all: a store of a newer version is left as it is.
+  const identity = await openIdentity(platform.store, crypto, slot, options.residence)
+  const store = await fenceStore(platform.store, crypto, slot, () => {
+    report({ level: 'error', code: 'NODE_REPLACED', message: `another start of this node (${slot}) has taken its place` })
+    options.onreplaced?.()
+  })
   const owner = await openOwner(store, crypto)
   const signer = await crypto.signer(identity.seed)
   const network = await platform.network(identity.seed)
@@ -356,6 +364,11 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       return createHandle(imported.ledger.agent, handles)
     },
     agent: (nameOrId) => createHandle(find(nameOrId), handles),
+    handOver: async (peer, given = {}) => {
+      const to = await reachable(await resolve(peer, given.signal))
+      if (to === network.id) throw new IgorError('BAD_REQUEST', 'an agent is handed over to another node')
+      return residents.handOver(to, given.signal)
+    },
     agents: statuses,
     peers: () => heard.list(),
     connect: (multiaddr, given = {}) => network.connect(multiaddr, given.signal),

@@ -11,7 +11,7 @@ import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
 import { createHosted, type Hosted, type HostedOptions } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
 import { moduleRows, sweepModules } from '../agent/modules.ts'
-import type { AgentEvent, Move, MovePhase, NodePolicy, SpawnOptions } from '../api.ts'
+import type { AgentEvent, HandedOver, Move, MovePhase, NodePolicy, SpawnOptions } from '../api.ts'
 import { judge } from '../authority/judge.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
@@ -48,6 +48,8 @@ export interface Residents {
   events(agent: string): Emitter<AgentEvent>
   spawn(options: SpawnOptions, owner: Owner): Promise<Ledger>
   move(agent: string, target: string, orders: readonly Uint8Array[], signal?: AbortSignal): Promise<Move>
+  /** Moves all that live here, one after the other: what is on its way is never more than one agent's state. */
+  handOver(target: string, signal?: AbortSignal): Promise<HandedOver>
   /** Writes a handoff for a file: the agent leaves here, and the file takes it to whoever gave the ready. */
   packUp(agent: string, ready: Uint8Array, orders: readonly Uint8Array[]): Promise<void>
   /** Resolves when its first tick is under way, or soon if it does not tick now. */
@@ -264,6 +266,48 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
   }
 
+  const move: Residents['move'] = async (agent, target, orders, signal) => {
+    const one = live(agent)
+    try {
+      const done = await moveOut(context, {
+        hosted: one,
+        target,
+        orders,
+        outgoing,
+        settle: settle(one.ledger),
+        onstopped: onchange,
+        onprogress: (phase, done, total) => {
+          const changed = phases.get(agent) !== phase
+          phases.set(agent, phase)
+          events(agent).emit({ type: 'progress', phase, done, total })
+          if (changed) onchange()
+        },
+        ...(signal ? { signal } : {}),
+      })
+      moves.set(agent, done)
+      events(agent).emit({ type: 'moved', move: done })
+      return done
+    } finally {
+      phases.delete(agent)
+      if (one.ledger.row.state === 'handoff-pending') ask(one.ledger)
+      onchange()
+    }
+  }
+
+  const handOver = async (target: string, signal?: AbortSignal): Promise<HandedOver> => {
+    const done: Move[] = []
+    const stayed: { agent: string; why: string }[] = []
+    for (const agent of [...hosted.keys()]) {
+      signal?.throwIfAborted()
+      try {
+        done.push(await move(agent, target, [], signal))
+      } catch (error) {
+        stayed.push({ agent, why: error instanceof Error ? error.message : String(error) })
+      }
+    }
+    return { moves: done, stayed }
+  }
+
   const spawn = async (given: SpawnOptions, manifest: Manifest, owner: Owner): Promise<Ledger> => {
     const { cid, rows } = moduleRows(given.module)
     const module = cid.toString()
@@ -336,33 +380,8 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       }
     },
 
-    move: async (agent, target, orders, signal) => {
-      const one = live(agent)
-      try {
-        const move = await moveOut(context, {
-          hosted: one,
-          target,
-          orders,
-          outgoing,
-          settle: settle(one.ledger),
-          onstopped: onchange,
-          onprogress: (phase, done, total) => {
-            const changed = phases.get(agent) !== phase
-            phases.set(agent, phase)
-            events(agent).emit({ type: 'progress', phase, done, total })
-            if (changed) onchange()
-          },
-          ...(signal ? { signal } : {}),
-        })
-        moves.set(agent, move)
-        events(agent).emit({ type: 'moved', move })
-        return move
-      } finally {
-        phases.delete(agent)
-        if (one.ledger.row.state === 'handoff-pending') ask(one.ledger)
-        onchange()
-      }
-    },
+    move,
+    handOver,
 
     packUp: async (agent, ready, orders) => {
       const one = live(agent)

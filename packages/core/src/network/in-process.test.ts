@@ -1,5 +1,5 @@
-import { createMemoryHub } from './memory-network.ts'
-import { networkSuite, STRANGER } from './network.ts'
+import { networkSuite, STRANGER } from '../testing/network.ts'
+import { createMemoryHub } from './in-process.ts'
 
 networkSuite(async () => {
   const hub = createMemoryHub()
