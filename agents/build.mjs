@@ -1,7 +1,9 @@
 // Compiles every agent to <name>/<name>.wasm. The results are committed, so that whoever has no toolchain can run them.
+// Option: --force, for C, Rust and Go (see native.mjs).
 import { access, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { buildNative, nativeSource } from './native.mjs'
 
 const folder = dirname(fileURLToPath(import.meta.url))
 
@@ -25,7 +27,7 @@ export async function listAgents() {
 }
 
 /** @param {string} name @returns {Promise<Uint8Array>} the module */
-export async function compileAgent(name) {
+async function compileScript(name) {
   const { default: asc } = await import('assemblyscript/asc')
   /** @type {Uint8Array | undefined} */
   let wasm
@@ -47,21 +49,31 @@ export async function compileAgent(name) {
   return wasm
 }
 
-/** Compiles all; writes only what changed. @returns {Promise<string[]>} names of the agents that changed */
-export async function buildAgents() {
+/** @param {string} name @returns {Promise<boolean>} whether the module changed */
+async function buildScript(name) {
+  const wasm = await compileScript(name)
+  const path = join(folder, name, `${name}.wasm`)
+  const before = await readFile(path).catch(() => undefined)
+  if (before?.equals(wasm)) return false
+  await writeFile(path, wasm)
+  return true
+}
+
+/**
+ * Compiles all; writes only what changed.
+ * @param {{force?: boolean}} [options] `force`: C, Rust and Go too, though their committed modules are up to date
+ * @returns {Promise<string[]>} names of the agents that changed
+ */
+export async function buildAgents(options) {
   const changed = []
   for (const name of await listAgents()) {
-    const wasm = await compileAgent(name)
-    const path = join(folder, name, `${name}.wasm`)
-    const before = await readFile(path).catch(() => undefined)
-    if (before?.equals(wasm)) continue
-    await writeFile(path, wasm)
-    changed.push(name)
+    const native = nativeSource(await readdir(join(folder, name))) !== undefined
+    if (await (native ? buildNative(join(folder, name), name, options) : buildScript(name))) changed.push(name)
   }
   return changed
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const changed = await buildAgents()
+  const changed = await buildAgents({ force: process.argv.includes('--force') })
   console.log(changed.length === 0 ? 'agents: nothing changed' : `agents: built ${changed.join(', ')}`)
 }

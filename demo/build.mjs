@@ -1,6 +1,6 @@
 // Builds the page: `buildPage` is what scripts/build.mjs calls, and the folder that it writes is what `igor up` serves.
 import { createHash } from 'node:crypto'
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -12,6 +12,9 @@ const browser = join(here, '../packages/browser/src')
 
 /** JavaScript in all, gzip, in bytes: what a person waits for. */
 export const BUDGET = 300 * 1024
+
+/** A larger module is loaded when it is started, not kept for when the server is away: nobody waits for what they may never start. */
+const MAX_KEPT = 256 * 1024
 
 const OPTIONS = {
   bundle: true,
@@ -87,9 +90,11 @@ export async function buildPage({ outdir, minify = true, plugins = [] }) {
   await mkdir(join(outdir, 'app', id), { recursive: true })
   for (const { name, contents } of files) await writeFile(join(outdir, 'app', id, name), contents)
   for (const name of statics) await cp(join(here, 'static', name), join(outdir, name))
+  const keptAgents = []
   for (const name of agentFiles) {
     await mkdir(dirname(join(outdir, 'agents', name)), { recursive: true })
     await cp(join(agents, name), join(outdir, 'agents', name))
+    if ((await stat(join(agents, name))).size <= MAX_KEPT) keptAgents.push(name)
   }
   await writeFile(join(outdir, 'gallery.json'), JSON.stringify(list))
   await writeFile(join(outdir, 'index.html'), html.replaceAll('/app/BUILD/', `/app/${id}/`))
@@ -98,7 +103,7 @@ export async function buildPage({ outdir, minify = true, plugins = [] }) {
     ...files.filter(({ name }) => !name.endsWith('.map')).map(({ name }) => `/app/${id}/${name}`),
     ...statics.map((name) => `/${name}`),
     '/gallery.json',
-    ...agentFiles.map((name) => `/agents/${name}`),
+    ...keptAgents.map((name) => `/agents/${name}`),
   ]
   const worker = sw.replace("'__BUILD__'", JSON.stringify(id)).replace("'__SHELL__'", JSON.stringify(shell))
   await writeFile(join(outdir, 'sw.js'), worker)

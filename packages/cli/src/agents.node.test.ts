@@ -33,7 +33,7 @@ describe('the example agents', () => {
     const times: number[] = []
     for (let i = 0; i < 700; i++) times.push((await agent.tick({ pass: 100, messages: [`note ${i}`, 'key:ArrowUp'] })).longestMs)
     expect(agent.memory()).toBeLessThanOrEqual(before * 2)
-    expect(agent.memory()).toBeLessThan(4 * 1024 * 1024)
+    expect(agent.memory()).toBeLessThan((name === 'tally' ? 16 : 4) * 1024 * 1024)
     // The wall-clock limit of a tick is 100 ms.
     expect(times.sort((one, other) => one - other)[350]).toBeLessThan(10)
   })
@@ -201,5 +201,101 @@ describe('snake', () => {
     const lines = await agent.logs(1500, { pass: 100 })
     const best = Math.max(0, ...lines.map((line) => Number(/best (\d+)/.exec(line)?.[1] ?? 0)))
     expect(best).toBeGreaterThan(5)
+  })
+})
+
+describe('coral', () => {
+  it('grows, and does as it is told', async () => {
+    const agent = await stage('coral')
+    expect(agent.born.logs.map(({ text }) => text)).toEqual(['write coral, spots, maze, worms, waves, seed, or drop X Y'])
+    const grown = (result: JobResult): number => {
+      let count = 0
+      for (let i = 0; i < 96 * 96; i++) if ((result.view?.bytes[i * 4] ?? 0) > 100) count++
+      return count
+    }
+    const young = grown(await agent.tick({ pass: 100 }))
+    await agent.logs(300, { pass: 100 })
+    expect(grown(await agent.tick({ pass: 100 }))).toBeGreaterThan(2 * young)
+    expect(await agent.logs(1, { messages: ['x'.repeat(65_536), 'maze', 'drop 5 96', 'drop 5 95', 'seed', 'key:a'] })).toEqual([
+      'maze: feed 0.0290, kill 0.0570',
+      'no such place: x and y go from 0 to 95',
+      'seeded anew',
+    ])
+  })
+})
+
+describe('cave', () => {
+  const walk = async (agent: Awaited<ReturnType<typeof stage>>, ...messages: string[]) => agent.logs(1, { messages })
+
+  it('can be won', async () => {
+    const agent = await stage('cave')
+    expect(await walk(agent, 'Look', 'up', 'key:Shift', 'sing')).toEqual([
+      'Grass, wind, and a hole in the hill.',
+      'no way up from here',
+      'words that work: look, north (n), south …, take lamp, drop lamp, again',
+    ])
+    expect(await walk(agent, 'n', 'take lamp')).toEqual(['you are at the hall', 'too dark to find anything'])
+    const way = [
+      's',
+      'key:ArrowRight',
+      'take the lamp',
+      'w',
+      'n',
+      'w',
+      'take rope',
+      'e',
+      'n',
+      'take key',
+      'e',
+      'd',
+      'n',
+      'take crown',
+    ]
+    expect((await walk(agent, ...way)).at(-1)).toBe('you take the crown')
+    expect(shown(await agent.tick())).toContain('THE VAULT')
+    expect((await walk(agent, 's', 'u', 'w', 's', 's')).at(-1)).toMatch(/done, in 16 steps/)
+    expect(await walk(agent, 'n', 'again')).toEqual([
+      'it is done. Write “again” to play again',
+      'you stand at the gate once more',
+    ])
+  })
+
+  it('is inhabited', async () => {
+    const agent = await stage('cave')
+    await walk(agent, 'n', 'w')
+    const lines = await agent.logs(600)
+    expect(lines).toContain('a bat flutters in')
+    expect(lines).toContain('the bat flies off')
+  })
+})
+
+describe('tally', () => {
+  it('keeps accounts, to the cent', async () => {
+    const agent = await stage('tally')
+    expect(
+      await agent.logs(1, { messages: ['12.50 coffee', '0,1 coffee', '-3 refund', '900 rent', '1.234 no', 'hello'] }),
+    ).toEqual([
+      '#1 12.50 coffee',
+      '#2 0.10 coffee',
+      '#3 -3.00 refund',
+      '#4 900.00 rent',
+      expect.stringContaining('write an amount and a word'),
+      expect.stringContaining('write an amount and a word'),
+    ])
+    expect(await agent.logs(1, { messages: ['words'] })).toEqual([
+      'rent: 900.00',
+      'coffee: 12.60',
+      'refund: -3.00',
+      'in all: 909.60',
+    ])
+    expect(await agent.logs(1, { pass: 40 * 86_400_000, messages: ['undo', '7 tea', 'months'] })).toEqual([
+      'gone: 900.00 rent',
+      '#4 7.00 tea',
+      '2026-09: 9.60',
+      '2026-10: 7.00',
+      'in all: 16.60',
+    ])
+    expect(shown(await agent.tick())).toMatch(/^in all: 16\.60\n\n12\.60 {2}coffee\n7\.00 {2}tea\n.*last: .* 7\.00 tea$/s)
+    expect(await agent.logs(1, { messages: ['clear', 'undo'] })).toEqual(['an empty book', 'there is nothing to undo'])
   })
 })

@@ -1,0 +1,3 @@
+module igor.example/tally
+
+go 1.24
