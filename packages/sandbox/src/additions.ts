@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { PAGE_COST } from './costs.ts'
+import type { SharedGlobals } from './emit.ts'
+import { MAX_STACK_BYTES } from './limits.ts'
 import type { ExternKind, ParsedModule } from './module.ts'
 import { Op } from './opcodes.ts'
 import { type FuncType, ValType } from './types.ts'
@@ -24,6 +27,10 @@ export const privateNames = {
   fuel: `${PRIVATE_PREFIX}fuel`,
   /** Whether more was used than there was. */
   spent: `${PRIVATE_PREFIX}spent`,
+  /** Whether it recursed deeper than it may. */
+  overflowed: `${PRIVATE_PREFIX}overflowed`,
+  /** Gives back what a call that did not return took of the stack. */
+  unwind: `${PRIVATE_PREFIX}unwind`,
   /** Whether the host refused memory that was under the cap. */
   starved: `${PRIVATE_PREFIX}starved`,
 } as const
@@ -43,8 +50,9 @@ export class Additions {
     this.#module = module
   }
 
-  #type(params: readonly number[], results: readonly number[]): number {
-    const key = `${params}:${results}`
+  /** Index of a type, added if it is new. */
+  type(params: ArrayLike<number> & Iterable<number>, results: ArrayLike<number> & Iterable<number>): number {
+    const key = `${[...params]}:${[...results]}`
     let index = this.#typeIndex.get(key)
     if (index === undefined) {
       index = this.#module.types.length + this.types.length
@@ -66,7 +74,7 @@ export class Additions {
     for (const local of locals) out.put(1, local)
     code(out)
     out.byte(Op.end)
-    this.functions.push({ type: this.#type(params, results), code: out.view() })
+    this.functions.push({ type: this.type(params, results), code: out.view() })
     return this.#module.functions.length + this.functions.length - 1
   }
 
@@ -129,8 +137,8 @@ export function addDropAccessors(additions: Additions, dropped: ReadonlyMap<numb
 /** 2^63 - 1: no program uses it up. */
 const UNLIMITED = [Op.i64Const, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00]
 
-/** The global that has what is left of the fuel, below zero when it was used up, and its accessors. Returns its index. */
-export function addFuel(additions: Additions): number {
+/** The globals that have what is left of fuel and stack, below zero when they were used up, and their accessors. */
+export function addFuel(additions: Additions): SharedGlobals {
   const fuel = additions.global(ValType.i64, UNLIMITED)
   additions.exportFunction(privateNames.fuel, [], [ValType.i64], (out) => out.op(Op.globalGet, fuel))
   additions.exportFunction(privateNames.setFuel, [ValType.i64], [], (out) => {
@@ -141,7 +149,18 @@ export function addFuel(additions: Additions): number {
     out.op(Op.globalGet, fuel)
     out.put(Op.i64Const, 0, Op.i64LtS)
   })
-  return fuel
+  const full = new Writer(8)
+  full.constant(Op.i32Const, MAX_STACK_BYTES)
+  const stack = additions.global(ValType.i32, [...full.view()])
+  additions.exportFunction(privateNames.overflowed, [], [ValType.i32], (out) => {
+    out.op(Op.globalGet, stack)
+    out.put(Op.i32Const, 0, Op.i32LtS)
+  })
+  additions.exportFunction(privateNames.unwind, [], [], (out) => {
+    out.constant(Op.i32Const, MAX_STACK_BYTES)
+    out.op(Op.globalSet, stack)
+  })
+  return { fuel, stack }
 }
 
 /**
@@ -149,7 +168,7 @@ export function addFuel(additions: Additions): number {
  * what the limit allows: a program that saw -1 there would go on differently than on another machine.
  * Returns its index.
  */
-export function addGrow(additions: Additions, maximumPages: number): number {
+export function addGrow(additions: Additions, maximumPages: number, fuel: number): number {
   const starved = additions.global()
   additions.exportFunction(privateNames.starved, [], [ValType.i32], (out) => {
     out.byte(Op.globalGet)
@@ -164,6 +183,12 @@ export function addGrow(additions: Additions, maximumPages: number): number {
     out.put(0x58, Op.if, 0x40) // i64.le_u: it is under the limit
     out.put(Op.i32Const, 1, Op.globalSet)
     out.u32(starved)
-    out.put(Op.unreachable, Op.end, Op.end, Op.localGet, 1)
+    out.put(Op.unreachable, Op.end, Op.else) // it grew
+    out.op(Op.globalGet, fuel)
+    out.put(Op.localGet, 0, Op.i64ExtendI32U)
+    out.constant(Op.i64Const, PAGE_COST)
+    out.put(0x7e, Op.i64Sub) // i64.mul
+    out.op(Op.globalSet, fuel)
+    out.put(Op.end, Op.localGet, 1)
   })
 }

@@ -6,6 +6,7 @@
  * @module
  */
 import type { SandboxError } from './errors.ts'
+import { Frames } from './frames.ts'
 import * as limits from './limits.ts'
 import type { ParsedModule } from './module.ts'
 import { EFFECT, EFFECT_FC, EFFECT_FD, featureOf, IMMEDIATES, IMMEDIATES_FC, IMMEDIATES_FD, Imm, Op } from './opcodes.ts'
@@ -38,54 +39,18 @@ export interface Visitor {
    * @param immediate its first index, depth or constant (0 if it has none, or none that fits 32 bits); of a `br_table`
    * the outermost target
    * @param depth how many blocks of the function are open before it; 0 at the function's last `end`
+   * @param height operands on the stack before it
    */
-  instruction(op: number, at: number, end: number, immediate: number, depth: number): void
+  instruction(op: number, at: number, end: number, immediate: number, depth: number, height: number): void
   /** @param height most operands that were on the stack at once */
   leave(body: Body, height: number): void
-}
-
-/** Room for the frames of a body at first; it grows up to `MAX_NESTING`. */
-const FIRST_FRAMES = 256
-
-/** The open blocks of a body. */
-class Frames {
-  depth = 0
-  opcode = new Uint8Array(FIRST_FRAMES)
-  /** Height of the stack below the block's parameters. */
-  base = new Uint32Array(FIRST_FRAMES)
-  params = new Uint16Array(FIRST_FRAMES)
-  results = new Uint16Array(FIRST_FRAMES)
-
-  push(opcode: number, base: number, params: number, results: number, at: number): void {
-    if (this.depth >= limits.MAX_NESTING) {
-      throw exceeds('blocks within blocks', this.depth + 1, limits.MAX_NESTING, 'MAX_NESTING', at)
-    }
-    if (this.depth === this.opcode.length) this.#grow()
-    this.opcode[this.depth] = opcode
-    this.base[this.depth] = base
-    this.params[this.depth] = params
-    this.results[this.depth] = results
-    this.depth++
-  }
-
-  #grow(): void {
-    const grown = <T extends Uint8Array | Uint16Array | Uint32Array>(to: T, from: T): T => {
-      to.set(from)
-      return to
-    }
-    const length = this.depth * 2
-    this.opcode = grown(new Uint8Array(length), this.opcode)
-    this.base = grown(new Uint32Array(length), this.base)
-    this.params = grown(new Uint16Array(length), this.params)
-    this.results = grown(new Uint16Array(length), this.results)
-  }
 }
 
 /** Walks the bodies of one module. */
 export class BodyWalker {
   readonly #module: ParsedModule
   readonly #visitor: Visitor
-  readonly #frames = new Frames()
+  readonly #frames: Frames
   /** Parameters and results of each type, flat, for the inner loop. */
   readonly #params: Uint16Array
   readonly #results: Uint16Array
@@ -93,8 +58,9 @@ export class BodyWalker {
   /** Of the last `br_table`. */
   #outermost = 0
 
-  constructor(module: ParsedModule, visitor: Visitor) {
+  constructor(module: ParsedModule, visitor: Visitor, frames: Frames = new Frames()) {
     this.#module = module
+    this.#frames = frames
     this.#visitor = visitor
     this.#params = Uint16Array.from(module.types, (type) => type.params.length)
     this.#results = Uint16Array.from(module.types, (type) => type.results.length)
@@ -145,7 +111,8 @@ export class BodyWalker {
     let base = 0
     let height = 0
     let highest = 0
-    let merges = 0
+    // Each is set to zero at every entry.
+    let merges = body.locals
 
     while (frames.depth > 0) {
       const at = reader.pos
@@ -164,6 +131,7 @@ export class BodyWalker {
         op = (op << 8) | sub
       }
       const depth = frames.depth - 1
+      const before = height
       let immediate = 0
       height += effect
       // Below the block's own operands only after a branch (or in a body that the engine will refuse).
@@ -242,7 +210,7 @@ export class BodyWalker {
           immediate = this.#rare(kind, op, reader, at)
       }
       if (height > highest) highest = height
-      visitor.instruction(op, at, reader.pos, immediate, depth)
+      visitor.instruction(op, at, reader.pos, immediate, depth, before)
     }
     if (reader.pos !== reader.end) throw malformed(`function ${body.index} goes on behind its last end`, reader.pos)
     this.#count(merges, body)

@@ -15,6 +15,12 @@ export const COST_FD: Uint8Array = new Uint8Array(256).fill(1)
 
 for (const free of [Op.block, Op.loop, Op.else, Op.end, Op.unreachable]) COST[free] = 0
 
+/** memory.fill, copy and init cost one more for each 2^this bytes. */
+export const BULK_SHIFT = 3
+
+/** A page that `memory.grow` adds. */
+export const PAGE_COST = 1000
+
 /** Fuel of an instruction as the walker names it. */
 export function costOf(op: number): number {
   if (op < 256) return COST[op] as number

@@ -36,6 +36,8 @@ export type SandboxErrorCode =
   | 'BAD_CALL'
   /** This machine has no memory left for the instance: no fault of the program. */
   | 'HOST_MEMORY'
+  /** The engine's stack ended before the program's: no fault of the program. */
+  | 'HOST_STACK'
   /** The engine refused what `instrument` made: a defect of this library, or an engine too old. */
   | 'ENGINE_REFUSED'
 

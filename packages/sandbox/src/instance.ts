@@ -9,7 +9,7 @@ import { CHUNK_BYTES } from './chunks.ts'
 import { SandboxError } from './errors.ts'
 import type { Instrumented } from './instrument.ts'
 import { PAGE_BYTES } from './limits.ts'
-import { asTrap, trap } from './traps.ts'
+import { asTrap, isStackOverflow, trap } from './traps.ts'
 import type { ValTypeName } from './types.ts'
 
 export interface Compiled {
@@ -45,8 +45,8 @@ export interface Instance {
    * Calls an exported function.
    *
    * @throws {Trap} the program trapped, ran out of stack or fuel, or a host function refused
-   * @throws {SandboxError} `MISSING_EXPORT`, `BAD_CALL`, `HOST_MEMORY` (this host could not grow the memory: drop the
-   * instance, it is no fault of the program's); anything else was thrown by a host function
+   * @throws {SandboxError} `MISSING_EXPORT`, `BAD_CALL`, `HOST_MEMORY` and `HOST_STACK` (this host has less than the program
+   * may use: drop the instance, it is no fault of the program's); anything else was thrown by a host function
    */
   call(name: string, ...args: readonly Value[]): Value | undefined
   /**
@@ -257,24 +257,39 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
   const readFuel = exports[privateNames.fuel] as () => bigint
   const writeFuel = exports[privateNames.setFuel] as (limit: bigint) => void
   const spent = exports[privateNames.spent] as () => number
+  const unwind = exports[privateNames.unwind] as () => void
+  const overflowed = exports[privateNames.overflowed] as () => number
   let view = new Uint8Array(memory.buffer)
   let fresh = true
+  /** Calls that are under way: a host function may call back. */
+  let open = 0
 
+  /** What a call that did not return is to be called. */
+  const faultOf = (error: unknown): unknown => {
+    if (isStackOverflow(error))
+      return new SandboxError('HOST_STACK', 'this host has less stack than the program may use', { cause: error })
+    if (!(error instanceof WebAssembly.RuntimeError)) return error
+    if (layout.grows && (exports[privateNames.starved] as WasmFunction)() === 1) {
+      return new SandboxError('HOST_MEMORY', 'no memory for what the program may have', { cause: error })
+    }
+    // Whatever came of it: a run that used more than it had is one that ran out.
+    if (spent() === 1) return trap('out-of-fuel', error)
+    return overflowed() === 1 ? trap('stack-overflow', error) : asTrap(error)
+  }
   const run = (target: WasmFunction, args: readonly Value[]): unknown => {
     fresh = false
-    let result: unknown
+    open++
     try {
-      result = target(...args)
+      const result = target(...args)
+      if (spent() === 1) throw trap('out-of-fuel')
+      return result
     } catch (error) {
-      if (layout.grows && error instanceof WebAssembly.RuntimeError && (exports[privateNames.starved] as WasmFunction)() === 1) {
-        throw new SandboxError('HOST_MEMORY', 'no memory for what the program may have', { cause: error })
-      }
-      // Whatever came of it: a run that used more than it had is one that ran out.
-      if (error instanceof WebAssembly.RuntimeError && spent() === 1) throw trap('out-of-fuel', error)
-      throw asTrap(error)
+      const fault = faultOf(error)
+      if (open === 1) unwind()
+      throw fault
+    } finally {
+      open--
     }
-    if (spent() === 1) throw trap('out-of-fuel')
-    return result
   }
   return {
     memory: () => {

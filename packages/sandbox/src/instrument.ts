@@ -23,7 +23,7 @@ import { typeName, type ValTypeName } from './types.ts'
 import { Writer } from './writer.ts'
 
 /** Changes whenever the same module would be rewritten to other bytes. */
-export const INSTRUMENT_VERSION = 2
+export const INSTRUMENT_VERSION = 3
 
 /** What `instantiate` must know of a module and its bytes do not say plainly. */
 export interface Layout {
@@ -67,8 +67,8 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions): Instr
 
   const additions = new Additions(module)
   const bodies = new Writer(bytes.length)
-  const fuel = addFuel(additions)
-  const { dropped, grows } = rewriteBodies({ module, additions, maximumPages: memory.maximum, fuel, out: bodies })
+  const globals = addFuel(additions)
+  const { dropped, grows } = rewriteBodies({ module, additions, maximumPages: memory.maximum, globals, out: bodies })
   // After our own checks, which name what is wrong: the engine's only say that something is.
   if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)) {
     throw new SandboxError('MALFORMED', 'not a valid WebAssembly module: the types of its instructions do not fit')

@@ -75,3 +75,19 @@ export const MAX_MERGES_PER_FUNCTION = 25_000_000
 
 /** The same, over the whole module, some 10 s in V8. 14 MB of Go have 7 million. */
 export const MAX_MERGES = 250_000_000
+
+/** Bytes of the rewritten module, and of one of its functions: calls take eight times their bytes. */
+export const MAX_OUTPUT_BYTES = 128 * 1024 * 1024
+export const MAX_OUTPUT_BODY_BYTES = 7_600_000
+
+/**
+ * The stack that a program may use, in bytes as `frameBytes` reckons them. Engines' own stacks differ by far; this one ends first
+ * in each of them.
+ */
+export const MAX_STACK_BYTES = 512 * 1024
+
+/** A function that calls none is not counted if its frame is at most so large. */
+export const MAX_LEAF_FRAME_BYTES = 1024
+
+/** A function that neither calls nor loops is not stopped at its entry if it costs at most so much fuel. */
+export const MAX_LEAF_FUEL = 200

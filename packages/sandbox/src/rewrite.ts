@@ -6,13 +6,16 @@
 import { type Additions, addGrow } from './additions.ts'
 import { type Body, BodyWalker, type Visitor } from './body.ts'
 import { Edit, EditList } from './edits.ts'
+import { BodyWriter, type SharedGlobals } from './emit.ts'
+import { Frames } from './frames.ts'
 import { FuelPlan } from './fuel.ts'
 import * as limits from './limits.ts'
 import type { ParsedModule } from './module.ts'
+import { NanPlan } from './nan.ts'
 import { Op } from './opcodes.ts'
 import { exceeds, malformed, Reader } from './reader.ts'
 import { Section } from './sections.ts'
-import { ValType } from './types.ts'
+import { type FuncType, ValType } from './types.ts'
 import type { Writer } from './writer.ts'
 
 /** What the bodies need besides themselves. */
@@ -27,20 +30,36 @@ interface Context {
   readonly module: ParsedModule
   readonly additions: Additions
   readonly maximumPages: number
-  /** Global that has what is left of the fuel. */
-  readonly fuel: number
+  readonly globals: SharedGlobals
   readonly out: Writer
+}
+
+/** Bytes of a frame that hold neither locals nor operands, in the engine that wants most. */
+const FRAME_BYTES = 64
+
+/** Bytes that a function takes of the stack, at most: a slot for each local and operand. */
+function frameBytes(locals: number, height: number, vectors: boolean): number {
+  return FRAME_BYTES + (locals + height) * (vectors ? 16 : 8)
 }
 
 class BodyEditor implements Visitor {
   readonly #context: Context
   readonly #edits = new EditList()
-  readonly #fuel = new FuelPlan(this.#edits)
+  readonly #fuel: FuelPlan
+  readonly #nan: NanPlan
+  readonly #writer: BodyWriter
   readonly dropped = new Map<number, number>()
   #grow: number | undefined
+  /** Depth of the block whose rest cannot be reached; -1: this can. */
+  #dead = -1
+  #vectors = false
 
-  constructor(context: Context) {
+  constructor(context: Context, frames: Frames) {
+    const { module, additions, out, globals } = context
     this.#context = context
+    this.#fuel = new FuelPlan(this.#edits, frames)
+    this.#nan = new NanPlan(module, this.#edits, frames)
+    this.#writer = new BodyWriter(module.bytes, out, globals, ({ params, results }) => additions.type(params, results))
   }
 
   get grows(): boolean {
@@ -48,84 +67,50 @@ class BodyEditor implements Visitor {
   }
 
   enter(body: Body): void {
+    this.#dead = -1
+    this.#vectors = false
     this.#edits.clear()
-    this.#fuel.enter(body)
+    this.#fuel.enter()
+    this.#nan.enter(body)
   }
 
-  instruction(op: number, at: number, end: number, immediate: number, depth: number): void {
+  instruction(op: number, at: number, end: number, immediate: number, depth: number, height: number): void {
+    if (this.#dead >= 0) {
+      if (depth !== this.#dead || (op !== Op.end && op !== Op.else)) return
+      this.#dead = -1
+    }
     this.#fuel.instruction(op, at, end, immediate, depth)
-    if (op === Op.dataDrop) this.#drop(immediate, at, end)
-    else if (op === Op.memoryGrow) {
-      this.#grow ??= addGrow(this.#context.additions, this.#context.maximumPages)
+    this.#nan.instruction(op, end, immediate, depth, height)
+    if (op > 0xff) {
+      if (op === Op.dataDrop) this.#drop(immediate, at, end)
+      else if (op >> 8 === 0xfd) this.#vectors = true
+    } else if (op === Op.memoryGrow) {
+      this.#grow ??= addGrow(this.#context.additions, this.#context.maximumPages, this.#context.globals.fuel)
       this.#edits.push(Edit.grow, at, end, this.#grow)
-    }
+    } else if (op === Op.br || op === Op.brTable || op === Op.return || op === Op.unreachable) this.#dead = depth
   }
 
-  leave(body: Body): void {
-    const { out, module } = this.#context
-    out.u32(body.groups + 1)
-    out.copy(module.bytes, body.groupsAt, body.codeAt)
-    out.put(1, ValType.i64)
-    const { count, at, next, kind, value } = this.#edits
-    let copied = body.codeAt
-    for (let i = 0; i < count; i++) {
-      const from = at[i] as number
-      if (from > copied) out.copy(module.bytes, copied, from)
-      this.#write(kind[i] as number, value[i] as number, body.locals)
-      copied = next[i] as number
+  leave(body: Body, height: number): void {
+    const { module, out } = this.#context
+    this.#nan.leave()
+    const type = module.types[module.functions[body.index] as number] as FuncType
+    const vectors = this.#vectors || this.#nan.holds(ValType.v128, body.locals)
+    const frame = frameBytes(body.locals, height, vectors)
+    const { calls, total, leavesEarly } = this.#fuel
+    const start = out.length
+    this.#writer.write(body, type, this.#edits, {
+      checksFuel: calls || total > limits.MAX_LEAF_FUEL,
+      frame: calls || frame > limits.MAX_LEAF_FRAME_BYTES ? frame : 0,
+      leavesEarly,
+    })
+    const size = out.length - start
+    if (size > limits.MAX_OUTPUT_BODY_BYTES) {
+      const what = `bytes in function ${body.index} once it is rewritten`
+      throw exceeds(what, size, limits.MAX_OUTPUT_BODY_BYTES, 'MAX_OUTPUT_BODY_BYTES', body.localsAt)
     }
-    out.copy(module.bytes, copied, body.end)
-  }
-
-  #write(kind: number, value: number, local: number): void {
-    const { out, fuel } = this.#context
-    switch (kind) {
-      case Edit.enter:
-        out.op(Op.globalGet, fuel)
-        out.op(Op.localTee, local)
-        out.put(Op.i64Const, 0, Op.i64LtS, Op.if, 0x40, Op.unreachable, Op.end)
-        break
-      case Edit.charge:
-        this.#subtract(value, local)
-        out.op(Op.localSet, local)
-        break
-      case Edit.flush:
-        this.#subtract(value, local)
-        out.op(Op.globalSet, fuel)
-        break
-      case Edit.flushAndKeep:
-        this.#subtract(value, local)
-        out.op(Op.localTee, local)
-        out.op(Op.globalSet, fuel)
-        break
-      case Edit.reload:
-        out.op(Op.globalGet, fuel)
-        out.op(Op.localSet, local)
-        break
-      case Edit.check:
-        out.op(Op.localGet, local)
-        out.put(Op.i64Const, 0, Op.i64LtS, Op.if, 0x40)
-        out.op(Op.localGet, local)
-        out.op(Op.globalSet, fuel)
-        out.put(Op.unreachable, Op.end)
-        break
-      case Edit.grow:
-        out.op(Op.call, value)
-        break
-      case Edit.drop:
-        out.put(Op.i32Const, 1)
-        out.op(Op.globalSet, value)
-        break
+    if (out.length > limits.MAX_OUTPUT_BYTES) {
+      throw exceeds('bytes once it is rewritten', out.length, limits.MAX_OUTPUT_BYTES, 'MAX_OUTPUT_BYTES', body.localsAt)
     }
-  }
-
-  #subtract(cost: number, local: number): void {
-    const { out } = this.#context
-    out.op(Op.localGet, local)
-    if (cost === 0) return
-    out.byte(Op.i64Const)
-    out.s32(cost)
-    out.byte(Op.i64Sub)
   }
 
   /** Whether a segment was dropped is state that no one can ask for: note it in a global. */
@@ -147,8 +132,9 @@ class BodyEditor implements Visitor {
 /** Writes the module's bodies into `out`, each with its size. */
 export function rewriteBodies(context: Context): Rewritten {
   const { module, out } = context
-  const editor = new BodyEditor(context)
-  const walker = new BodyWalker(module, editor)
+  const frames = new Frames()
+  const editor = new BodyEditor(context, frames)
+  const walker = new BodyWalker(module, editor, frames)
   const own = module.functions.length - module.imports.length
   const range = module.sections.get(Section.code)
   const reader = new Reader(module.bytes, range?.start ?? 0, range?.end ?? 0)

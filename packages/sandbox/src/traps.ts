@@ -26,7 +26,8 @@ const WORDS: Readonly<Record<TrapKind, string>> = {
   other: 'trapped',
 }
 
-function isStackOverflow(error: unknown): boolean {
+/** The engine's own stack is full, whoever filled it. */
+export function isStackOverflow(error: unknown): boolean {
   if (error instanceof RangeError) return /call stack/i.test(error.message)
   return error instanceof Error && error.name === 'InternalError' && /recursion/i.test(error.message)
 }
@@ -34,7 +35,6 @@ function isStackOverflow(error: unknown): boolean {
 /** A `Trap` for what a program did wrong; anything else (a host function's own error) comes back as it is. */
 export function asTrap(error: unknown): unknown {
   if (error instanceof Trap) return error
-  if (isStackOverflow(error)) return trap('stack-overflow', error)
   if (!(error instanceof WebAssembly.RuntimeError)) return error
   const kind = KINDS.find(([pattern]) => pattern.test(error.message))?.[1] ?? 'other'
   return trap(kind, error)

@@ -60,6 +60,12 @@ export class Writer {
     this.u32(index)
   }
 
+  /** A constant instruction. */
+  constant(opcode: number, value: number): void {
+    this.byte(opcode)
+    this.s32(value)
+  }
+
   s32(value: number): void {
     this.#reserve(LEB_U32_BYTES)
     let rest = value
