@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'FORBIDDEN_TRANSITION'
   | 'AGENT_HALTED'
   | 'AGENT_EXISTS'
+  | 'LEASE_HELD'
+  | 'WITNESS_UNREACHABLE'
   | 'AMBIGUOUS_NAME'
   // moving
   | 'HANDOFF_REJECTED'

@@ -136,7 +136,7 @@ export const hear = async (
 export const hearAnswer = async (channel: Channel, hearing: Hearing): Promise<Fields> => {
   const answer = await hear(channel, hearing)
   if (answer === undefined) throw new IgorError('CHANNEL_FAILED', `peer ${channel.peer} closed the channel without an answer`)
-  if (answer.type === 'error') throw remoteError(channel.peer, answer)
+  if (answer.type === 'error') throw readError(channel.peer, answer)
   return answer
 }
 
@@ -159,9 +159,12 @@ const REMOTE_CODES = [
   'STORE_FULL',
   'PROTOCOL_VIOLATION',
   'NODE_STOPPED',
+  'LEASE_HELD',
+  'WITNESS_UNREACHABLE',
 ] as const
 
-const remoteError = (peer: string, fields: Fields): IgorError => {
+/** What a peer said that went wrong there. */
+export const readError = (peer: string, fields: Fields): IgorError => {
   const code = fields.text('code', 64)
   const known = REMOTE_CODES.find((one) => one === code)
   return new IgorError(known ?? 'HOST_FAULT', `${fields.text('message', 2048)}${known === undefined ? ` (peer ${peer})` : ''}`)

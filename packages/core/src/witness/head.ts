@@ -1,0 +1,110 @@
+/**
+ * The witness's head of one agent, and what may be put on top of it (docs/design.md, section 6). Pure: who
+ * calls makes blocks and head durable before a cosignature leaves.
+ *
+ * @module
+ */
+import {
+  type Chain,
+  cosignatureOf,
+  extendChain,
+  LineageError,
+  type LineageRecord,
+  pruneRecords,
+  startChain,
+  verifyChain,
+} from '@igor/lineage'
+
+/** Records kept behind the head: a window for holders whose last answer was lost. */
+const KEEP_RECORDS = 16
+
+export interface Head {
+  /** Up to the last record that was cosigned. */
+  readonly chain: Chain
+  /** Oldest first, each as it was cosigned. */
+  readonly records: readonly LineageRecord[]
+  /** Why nothing of this agent is cosigned any more. */
+  readonly frozen: string | null
+}
+
+export type Judgement =
+  /** It is the head: its cosignature is given again. */
+  | { readonly kind: 'again'; readonly record: LineageRecord }
+  /** The last of `fresh` may become the head, when its blocks are there. */
+  | { readonly kind: 'extend'; readonly chain: Chain; readonly fresh: readonly LineageRecord[] }
+  /** This witness's own cosignature stands above its head: the store is older than its word. The last of `records` may become the head. */
+  | { readonly kind: 'adopt'; readonly chain: Chain; readonly records: readonly LineageRecord[] }
+  /** The whole history is needed to judge. */
+  | { readonly kind: 'history' }
+  /** This witness's own cosignature stands on another branch. */
+  | { readonly kind: 'freeze'; readonly why: string }
+  /** It does not extend the head, for good. */
+  | { readonly kind: 'stale'; readonly why: string }
+
+const has = (records: readonly LineageRecord[], record: LineageRecord): boolean => records.some(({ id }) => id.equals(record.id))
+
+export const isAbove = (a: LineageRecord, b: LineageRecord): boolean =>
+  a.body.epoch > b.body.epoch || (a.body.epoch === b.body.epoch && a.body.seq > b.body.seq)
+
+/** What remains of a history that has grown. */
+export const keep = (records: readonly LineageRecord[]): readonly LineageRecord[] => pruneRecords(records, KEEP_RECORDS)
+
+const extendBy = (chain: Chain, fresh: readonly LineageRecord[]): Chain =>
+  // No gap: what was left out could rest on another record than the head.
+  fresh.reduce((grown, record) => extendChain(grown, record, { proposed: true }), chain)
+
+/**
+ * What this witness is to do about records that somebody shows it.
+ *
+ * @param witness peer id of its key
+ * @param shown oldest first: those after the head, or the whole history from genesis
+ * @throws LineageError when a record is not what a history allows
+ */
+export const judgeShown = (head: Head | undefined, witness: string, shown: readonly LineageRecord[]): Judgement => {
+  const last = shown.at(-1)
+  const [first] = shown
+  if (last === undefined || first === undefined) throw new LineageError('BAD_FIELD', 'no record was shown')
+  const whole = first.body.kind === 'genesis'
+  if (head === undefined) return whole ? begin(witness, shown) : { kind: 'history' }
+  const at = shown.findIndex(({ id }) => id.equals(head.chain.head.id))
+  if (at >= 0 && at === shown.length - 1) return { kind: 'again', record: head.chain.head }
+  const fresh = shown.slice(at + 1)
+  const next = fresh[0]
+  if (next?.body.prev?.equals(head.chain.head.id) === true) return { kind: 'extend', chain: extendBy(head.chain, fresh), fresh }
+  const own = shown.findLast((record) => cosignatureOf(record, witness) !== undefined && isAbove(record, head.chain.head))
+  if (own === undefined) {
+    const { body } = head.chain.head
+    return { kind: 'stale', why: `it does not follow on record ${body.seq} of epoch ${body.epoch}, which is the head` }
+  }
+  return whole ? compare(head, witness, shown) : { kind: 'history' }
+}
+
+/** A history that is met for the first time. */
+const begin = (witness: string, shown: readonly LineageRecord[]): Judgement => {
+  const own = shown.findLastIndex((record) => cosignatureOf(record, witness) !== undefined)
+  if (own < 0) {
+    const [genesis, ...rest] = shown
+    if (genesis === undefined) return { kind: 'history' }
+    const chain = rest.reduce((grown, record) => extendChain(grown, record, { gap: true, proposed: true }), startChain(genesis))
+    // Nothing but its birth and what its first holder wrote: whatever else happened would have been cosigned.
+    return chain.witness === witness && chain.anchor.id.equals(chain.genesis.id)
+      ? { kind: 'extend', chain, fresh: shown }
+      : { kind: 'stale', why: 'this witness knows nothing of its history, and is not shown that it ever cosigned any' }
+  }
+  const chain = extendBy(verifyChain(shown.slice(0, own + 1)), shown.slice(own + 1))
+  if (chain.witness !== witness) return { kind: 'stale', why: `its witness is ${chain.witness ?? 'none'}` }
+  return { kind: 'adopt', chain, records: shown }
+}
+
+const compare = (head: Head, witness: string, shown: readonly LineageRecord[]): Judgement => {
+  const begun = begin(witness, shown)
+  if (begun.kind !== 'adopt') return begun
+  // The window of plain checkpoints is short: the anchor says which branch it is.
+  const follows = has(begun.records, head.chain.head) || has(begun.records, head.chain.anchor)
+  if (follows) return begun
+  const { head: theirs } = begun.chain
+  return {
+    kind: 'freeze',
+    why: `this witness cosigned two histories: record ${head.chain.head.id} and record ${theirs.id}. Its store was restored from an older copy`,
+  }
+}
