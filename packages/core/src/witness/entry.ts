@@ -4,11 +4,13 @@
  * @module
  */
 import {
+  chunkCid,
   decodeRecord,
   decodeState,
   type LineageRecord,
   MAX_BLOCK_BYTES,
   moduleParts,
+  RAW,
   type StateBlock,
   verifyChain,
 } from '@igor/lineage'
@@ -100,8 +102,6 @@ export interface Needs {
   readonly state: StateBlock | undefined
 }
 
-const RAW_CODEC = 0x55
-
 /**
  * Names every block that is needed to go on from a head: module, manifest, init, the newest state with its
  * host part and chunks, and the journal after it.
@@ -124,7 +124,7 @@ export const needsOf = async (
   }
   const read = async (cid: CID): Promise<Uint8Array> => (await available.get(digestOf(cid))) ?? new Uint8Array()
   const { module, manifest, init } = chain.genesis.body
-  if (want(module) && module.code !== RAW_CODEC) for (const part of moduleParts(module, await read(module))) want(part)
+  if (want(module) && module.code !== RAW) for (const part of moduleParts(module, await read(module))) want(part)
   want(manifest)
   if (init !== null) want(init)
   for (const { body } of records) {
@@ -143,10 +143,7 @@ export const needsOf = async (
   return { all, missing, state }
 }
 
-const rawOf = (digest: string): CID => {
-  const bytes = Uint8Array.from(digest.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
-  return CID.createV1(RAW_CODEC, { code: 0x12, size: 32, digest: bytes, bytes: Uint8Array.of(0x12, 32, ...bytes) })
-}
+const rawOf = (digest: string): CID => chunkCid(Uint8Array.from(digest.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)))
 
 /** @throws IgorError PROTOCOL_VIOLATION */
 export const checkBlockSize = (peer: string, bytes: Uint8Array): void => {

@@ -1,0 +1,289 @@
+/**
+ * The holder's side of an agent with a witness: keeps the lease, brings records to be cosigned, and learns when
+ * somebody else has the agent (docs/design.md, sections 3 and 6).
+ *
+ * @module
+ */
+import type { Chain, LineageRecord, StateBlock } from '@igor/lineage'
+import { type Context, nowMs } from '../agent/context.ts'
+import { endLease, granted, type Leasing, leftOf, look, MARGIN_MS, noLease, type Reading, renewalIn } from '../authority/lease.ts'
+import type { Row } from '../authority/row.ts'
+import { IgorError } from '../errors.ts'
+import type { BlockReader, WitnessLink } from '../protocols/witness.ts'
+import { makeRelease } from './release.ts'
+import type { Grant } from './service.ts'
+import { freshBlocks, storedBlocks, submit, uncosigned } from './submit.ts'
+
+/** First wait after a failure; doubled up to the longest. */
+const RETRY_MS = 250
+const MAX_RETRY_MS = 4000
+
+/** What the holder needs of a ledger. */
+export interface HeldLedger {
+  readonly agent: string
+  readonly chain: Chain
+  readonly row: Row
+  readonly records: readonly LineageRecord[]
+  readonly refs: { pin(): () => void }
+  readonly current: { readonly block: StateBlock } | undefined
+  /** The record came back with its cosignature: kept with it. */
+  cosigned(record: LineageRecord): Promise<void>
+  halt(why: string): Promise<void>
+}
+
+/** When what an agent did may be acted on, and until when it may go on. */
+export interface Commitment {
+  /** What is durable here is committed only when a cosigned record binds it. */
+  readonly witnessed: boolean
+  /** Milliseconds that it may tick on for now; 0: it stands still. */
+  left(): number
+  /** Why it stands still; undefined: it does not. */
+  readonly why: string | undefined
+  /**
+   * Resolves when the record that is the head now is committed.
+   * @throws IgorError NOT_AUTHORITATIVE when it was refused for good, or NODE_STOPPED
+   */
+  committed(): Promise<void>
+  /** Has the head cosigned soon, though nobody waits for it. */
+  hurry(): void
+  /** Signed beforehand: says that the holder goes. */
+  readonly release: Uint8Array | undefined
+  stop(): Promise<void>
+}
+
+/** Of an agent without a witness: what is durable is committed. */
+export const ALONE: Commitment = {
+  witnessed: false,
+  left: () => Number.POSITIVE_INFINITY,
+  why: undefined,
+  committed: async () => {},
+  hurry: () => {},
+  release: undefined,
+  stop: async () => {},
+}
+
+export interface HolderOptions {
+  readonly context: Context
+  readonly ledger: HeldLedger
+  readonly link: (witness: string, signal: AbortSignal) => Promise<WitnessLink>
+  /** A lease came or went: the agent may tick, or must not. */
+  readonly onchange: () => void
+  /** The lease is about to be renewed: a good time to bind what was journaled, so that little is lost when this node is. */
+  readonly onrenewal: () => void
+  /** Others' records are the history now. Ends what runs here if they are. */
+  readonly ondeposed: (records: readonly LineageRecord[]) => Promise<void>
+}
+
+interface Waiting {
+  readonly epoch: number
+  readonly seq: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+export const holdLease = (options: HolderOptions): Commitment => {
+  const { context, ledger, onchange } = options
+  const { clock } = context
+  const { agent } = ledger
+  const ended = new AbortController()
+  const { signal } = ended
+  const read: BlockReader = storedBlocks(context, agent)
+  const waiting: Waiting[] = []
+  const reading = (): Reading => ({ elapsed: clock.elapsed(), wall: nowMs(clock) })
+  let leasing: Leasing = noLease(reading())
+  let release: Uint8Array | undefined
+  let why: string | undefined = 'it waits for its witness'
+  let shown: StateBlock | undefined
+  let failures = 0
+  let hurried = false
+  let deposing: Promise<void> | undefined
+  let nudge = new AbortController()
+
+  const isActive = (): boolean => ledger.row.state === 'active-owner'
+  const isCosigned = ({ epoch, seq }: { epoch: number; seq: number }): boolean => {
+    const body = ledger.chain.cosigned?.body
+    return body !== undefined && (body.epoch > epoch || (body.epoch === epoch && body.seq >= seq))
+  }
+  const isBehind = (): boolean => !isCosigned(ledger.chain.head.body)
+
+  const settle = (): void => {
+    for (const one of waiting.splice(0)) {
+      if (isCosigned(one)) one.resolve()
+      else waiting.push(one)
+    }
+  }
+  const turnAway = (error: unknown): void => {
+    for (const one of waiting.splice(0)) one.reject(error)
+  }
+
+  const grant = async (lease: Grant, asked: Reading): Promise<void> => {
+    const before = leftOf(leasing, reading()) > 0
+    leasing = granted(leasing, { ...lease, asked }, reading())
+    const { chain } = ledger
+    const head = chain.cosigned?.id
+    if (head !== undefined)
+      release = await makeRelease({ agent, epoch: chain.epoch, head, lease: lease.id, by: context.peer }, context.sign)
+    why = undefined
+    failures = 0
+    if (!before) onchange()
+  }
+
+  const lose = (reason: string): void => {
+    leasing = endLease(leasing, reading())
+    release = undefined
+    why = reason
+    onchange()
+  }
+
+  /** The witness's word is the history: whoever it names has the agent. */
+  const depose = async (link: WitnessLink, reason: string): Promise<void> => {
+    lose(reason)
+    const records = await link.records(agent, undefined, signal)
+    // It ends what runs here, this loop too: nothing here may wait for it.
+    deposing = options
+      .ondeposed(records)
+      .catch((error) => {
+        context.report({
+          level: 'warn',
+          code: 'AGENT_HALTED',
+          agent,
+          message: error instanceof Error ? error.message : String(error),
+        })
+      })
+      .finally(() => {
+        deposing = undefined
+        nudge.abort()
+      })
+  }
+
+  const bring = async (link: WitnessLink): Promise<void> => {
+    const { chain, records, current } = ledger
+    const unpin = ledger.refs.pin()
+    const asked = reading()
+    try {
+      const now = current?.block
+      const push = await freshBlocks(read, uncosigned({ chain, records }), shown, now)
+      const { record, lease } = await submit(link, { chain, records, read, push }, signal)
+      await ledger.cosigned(record)
+      shown = now
+      if (lease !== undefined) await grant(lease, asked)
+    } finally {
+      unpin()
+    }
+  }
+
+  const renew = async (link: WitnessLink): Promise<void> => {
+    const { cosigned } = ledger.chain
+    if (cosigned === null) return bring(link)
+    const asked = reading()
+    const { epoch, seq } = cosigned.body
+    const answer = await link.renew(agent, { epoch, seq, id: cosigned.id }, signal)
+    switch (answer.kind) {
+      case 'lease':
+        return grant(answer.lease, asked)
+      case 'history':
+        return bring(link)
+      case 'frozen':
+        lose(answer.why)
+        return ledger.halt(`its witness has frozen it: ${answer.why}`)
+      case 'later':
+        // Its answer to a record of ours was lost, or the store here is older than the history.
+        if (ledger.records.some(({ id }) => id.equals(answer.head.id))) return bring(link)
+        return depose(link, 'its witness knows later records than this node has')
+      case 'deposed':
+        return depose(link, `it lives at ${answer.by} now`)
+    }
+  }
+
+  const turn = async (): Promise<void> => {
+    const { witness } = ledger.chain
+    if (witness === null) return
+    const link = await options.link(witness, signal)
+    try {
+      if (renewalIn(leasing, reading()) === 0) options.onrenewal()
+      hurried = false
+      if (isBehind()) await bring(link)
+      else await renew(link)
+      failures = 0
+    } catch (error) {
+      if (!(error instanceof IgorError)) throw error
+      if (error.code === 'AGENT_HALTED') {
+        lose(error.message)
+        await ledger.halt(error.message)
+      } else if (error.code === 'NOT_AUTHORITATIVE') await depose(link, error.message)
+      else throw error
+    }
+  }
+
+  const onfailure = (error: unknown): void => {
+    failures++
+    const message = error instanceof Error ? error.message : String(error)
+    const stands = leftOf(leasing, reading()) === 0
+    if (!stands) return
+    if (why === undefined) onchange()
+    why = `no witness reachable: ${message}. It goes on when it is back`
+    if (failures === 1)
+      context.report({ level: 'warn', code: 'WITNESS_UNREACHABLE', agent, message: `${agent} stands still: ${message}` })
+  }
+
+  const wait = async (): Promise<void> => {
+    const retry = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10))
+    const due = renewalIn(leasing, reading())
+    const ms =
+      deposing !== undefined ? MAX_RETRY_MS : failures > 0 ? retry : Math.min(due, Math.max(1, leftOf(leasing, reading())))
+    if (failures === 0 && (waiting.length > 0 || hurried) && isBehind()) return
+    // What is asked for meanwhile does not hurry a witness that does not answer.
+    await clock.sleep(ms, failures > 0 ? signal : AbortSignal.any([signal, nudge.signal])).catch(() => {})
+    if (nudge.signal.aborted) nudge = new AbortController()
+    const before = leftOf(leasing, reading()) > 0 || why !== undefined
+    leasing = look(leasing, reading())
+    if (!before) {
+      why = 'its lease has ended'
+      onchange()
+    }
+  }
+
+  const loop = async (): Promise<void> => {
+    while (!signal.aborted && isActive()) {
+      try {
+        if (deposing === undefined) await turn()
+        settle()
+      } catch (error) {
+        if (!signal.aborted) onfailure(error)
+      }
+      if (!signal.aborted && isActive()) await wait()
+    }
+    turnAway(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now (${ledger.row.state})`))
+  }
+  const running = loop()
+
+  return {
+    witnessed: true,
+    left: () => {
+      leasing = look(leasing, reading())
+      return Math.max(0, leftOf(leasing, reading()) - MARGIN_MS)
+    },
+    get why() {
+      return leftOf(leasing, reading()) > 0 ? undefined : (why ?? 'its lease has ended')
+    },
+    committed: () =>
+      new Promise((resolve, reject) => {
+        const { epoch, seq } = ledger.chain.head.body
+        if (isCosigned({ epoch, seq })) return resolve()
+        if (signal.aborted || !isActive()) return reject(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`))
+        waiting.push({ epoch, seq, resolve, reject })
+        nudge.abort()
+      }),
+    hurry: () => {
+      hurried = true
+      nudge.abort()
+    },
+    get release() {
+      return release
+    },
+    stop: async () => {
+      ended.abort(new IgorError('NODE_STOPPED', `the node that hosts ${agent} is stopping`))
+      await running
+    },
+  }
+}

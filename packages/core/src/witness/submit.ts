@@ -1,0 +1,89 @@
+/**
+ * Bringing records to the witness, and what it will need with them.
+ *
+ * @module
+ */
+import { type Chain, changedChunks, chunkCid, type LineageRecord, type StateBlock } from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
+import { hexOf } from '../agent/blocks.ts'
+import type { Context } from '../agent/context.ts'
+import { IgorError } from '../errors.ts'
+import { keys } from '../keys.ts'
+import { type BlockReader, PUSH_BYTES, type WitnessLink } from '../protocols/witness.ts'
+import type { Grant } from './service.ts'
+
+export interface Submission {
+  readonly chain: Chain
+  /** All that are kept of the chain. None between the last cosigned one and the head may be missing. */
+  readonly records: readonly LineageRecord[]
+  readonly read: BlockReader
+  /** What the witness is likely to lack. */
+  readonly push?: readonly Uint8Array[]
+}
+
+export interface Submitted {
+  /** The head, with its cosignature. */
+  readonly record: LineageRecord
+  readonly lease?: Grant
+}
+
+/** Records after the last one that is known to be cosigned; at least the head. */
+export const uncosigned = ({ chain, records }: Pick<Submission, 'chain' | 'records'>): readonly LineageRecord[] => {
+  const { cosigned } = chain
+  const at = cosigned === null ? -1 : records.findIndex(({ id }) => id.equals(cosigned.id))
+  return at === records.length - 1 ? records.slice(-1) : records.slice(at + 1)
+}
+
+/**
+ * @throws IgorError NOT_AUTHORITATIVE when it is refused for good; AGENT_HALTED when the witness froze the agent; what the
+ *   network throws
+ */
+export const submit = async (link: WitnessLink, submission: Submission, signal?: AbortSignal): Promise<Submitted> => {
+  const { chain, records, read, push = [] } = submission
+  const { agent } = chain
+  const first = await link.commit({ agent, records: uncosigned(submission), blocks: push, read }, signal)
+  const answer = first.kind === 'history' ? await link.commit({ agent, records, blocks: push, read }, signal) : first
+  if (answer.kind === 'history')
+    throw new IgorError('PROTOCOL_VIOLATION', `the witness of ${agent} asks for its history again and again`)
+  if (!answer.record.id.equals(chain.head.id))
+    throw new IgorError('PROTOCOL_VIOLATION', `the witness of ${agent} answers about another record`)
+  return answer
+}
+
+/** Blocks of an agent that stand in this node's store, the module's too. */
+export const storedBlocks =
+  ({ store }: Context, agent: string): BlockReader =>
+  async (cid) =>
+    (await store.get(keys.block(agent, hexOf(cid.multihash.digest)))) ?? store.get(keys.module(cid.toString()))
+
+/**
+ * The blocks that records brought since a state that the witness has, if they fit one message.
+ *
+ * @param now the state that the last of them with a state names
+ */
+export const freshBlocks = async (
+  read: BlockReader,
+  fresh: readonly LineageRecord[],
+  before: StateBlock | undefined,
+  now: StateBlock | undefined,
+): Promise<Uint8Array[]> => {
+  const names: CID[] = []
+  for (const { body } of fresh) if ('journal' in body && body.journal !== null) names.push(body.journal)
+  const last = fresh.findLast(({ body }) => 'state' in body && body.state !== null)?.body
+  if (last !== undefined && 'state' in last && last.state !== null && now !== undefined) {
+    if (before === undefined) return []
+    names.push(last.state, now.host)
+    for (const [, digest] of changedChunks(before, now)) if (digest !== null) names.push(chunkCid(digest))
+  }
+  if (names.length > 250) return []
+  const blocks: Uint8Array[] = []
+  let size = 0
+  for (const name of names) {
+    const bytes = await read(name)
+    if (bytes === undefined) continue
+    size += bytes.length
+    if (size > PUSH_BYTES) return []
+    blocks.push(bytes)
+  }
+  return blocks
+}
