@@ -23,6 +23,10 @@ export const keys = {
   records: (agent: string): string => `agent/${agent}/record/`,
   /** A slot that this node used to refuse: written once, like a record's, though the agent never lived here. */
   refusal: (agent: string, epoch: number, seq: number): string => `agent/${agent}/refusal/${hex(epoch)}.${hex(seq)}`,
+  /** What ticks observed since the record of that slot, in rows. The first is there from the record on. */
+  journalRow: (agent: string, epoch: number, seq: number, row: number): string =>
+    `agent/${agent}/journal/${hex(epoch)}.${hex(seq)}.${row.toString(16).padStart(4, '0')}`,
+  journal: (agent: string): string => `agent/${agent}/journal/`,
   block: (agent: string, cid: string): string => `agent/${agent}/block/${cid}`,
   blocks: (agent: string): string => `agent/${agent}/block/`,
   /** Modules are shared by all agents that run them. */

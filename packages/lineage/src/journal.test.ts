@@ -61,6 +61,7 @@ const entries: fc.Arbitrary<JournalEntry> = fc.oneof(
     header: headers,
     ticks: fc.integer({ min: 1, max: 65_536 }),
     fuel: int64,
+    taken: fc.nat(64),
     failed,
   }),
   fc.record({ kind: fc.constant('start' as const), header: headers, fuel: int64 }),
@@ -78,24 +79,24 @@ describe('a segment of the journal', () => {
   })
 
   it('leaves out what the header before says: a tick of a plain agent takes few bytes', () => {
-    const first: JournalEntry = { kind: 'run', header, ticks: 1, fuel: 1234n, failed: null }
+    const first: JournalEntry = { kind: 'run', header, ticks: 1, fuel: 1234n, taken: 0, failed: null }
     const next: JournalEntry = { ...first, header: { ...header, tick: 8, time: header.time + 1_000_000_000n } }
-    expect(encodeEntry(next, headerAfter(first, undefined)).length).toBeLessThanOrEqual(24)
+    expect(encodeEntry(next, headerAfter(first, undefined)).length).toBeLessThanOrEqual(25)
     const still: JournalEntry = { ...first, header: { ...header, tick: 8 } }
-    expect(encodeEntry(still, headerAfter(first, undefined)).length).toBeLessThanOrEqual(9)
+    expect(encodeEntry(still, headerAfter(first, undefined)).length).toBeLessThanOrEqual(10)
   })
 
   it('counts attempts: those in a row at one tick, from none after one that completed', () => {
-    const run: JournalEntry = { kind: 'run', header, ticks: 2, fuel: 1n, failed: 'it trapped' }
+    const run: JournalEntry = { kind: 'run', header, ticks: 2, fuel: 1n, taken: 0, failed: 'it trapped' }
     const first = headerAfter(run, undefined)
     expect(first).toMatchObject({ tick: 9, attempt: 1 })
-    const again: JournalEntry = { kind: 'run', header: first as Header, ticks: 0, fuel: 0n, failed: 'it trapped' }
+    const again: JournalEntry = { kind: 'run', header: first as Header, ticks: 0, fuel: 0n, taken: 0, failed: 'it trapped' }
     expect(headerAfter(again, first)).toMatchObject({ tick: 9, attempt: 2 })
     expect(headerAfter({ ...again, ticks: 1, failed: null }, first)).toMatchObject({ tick: 10, attempt: 0 })
   })
 
   it('bills what completed, and the limit of an attempt that failed', () => {
-    const run: JournalEntry = { kind: 'run', header, ticks: 2, fuel: 30n, failed: null }
+    const run: JournalEntry = { kind: 'run', header, ticks: 2, fuel: 30n, taken: 0, failed: null }
     expect(billedFuel(run)).toBe(30n)
     expect(billedFuel({ ...run, failed: 'x' })).toBe(30n + header.limit)
     expect(billedFuel({ kind: 'upgrade', header, fuel: 9n, failed: 'x' })).toBe(header.limit)
@@ -103,7 +104,7 @@ describe('a segment of the journal', () => {
   })
 
   it('is refused where a field is missing, repeated, out of range, or nothing happened', () => {
-    const run: JournalEntry = { kind: 'run', header, ticks: 1, fuel: 1n, failed: null }
+    const run: JournalEntry = { kind: 'run', header, ticks: 1, fuel: 1n, taken: 0, failed: null }
     expect(() => encodeEntry({ ...run, ticks: 0 }, undefined)).toThrow(/nothing happened/)
     expect(() => encodeEntry({ ...run, fuel: -1n }, undefined)).toThrow(LineageError)
     expect(() => encodeEntry({ kind: 'message', id: new Uint8Array(3), message: new Uint8Array() }, undefined)).toThrow(

@@ -15,7 +15,7 @@ import { LineageError } from './errors.ts'
 import { bytes, decodeAs, encodeAs, int64, integer, list, literal, natural, nullable, object, type Read, text } from './schema.ts'
 import { MAX_BLOCK_BYTES } from './types.ts'
 
-/** Ticks of one entry: a batch, with room. */
+/** Ticks of one entry, and messages that they take: a batch, with room. */
 export const MAX_RUN_TICKS = 65_536
 /** Bytes of a message. */
 export const MAX_JOURNAL_MESSAGE = 64 * 1024
@@ -70,6 +70,8 @@ export interface RunEntry {
   readonly ticks: number
   /** Fuel that they used, together. */
   readonly fuel: bigint
+  /** Messages that they took from the inbox. */
+  readonly taken: number
   /** Why the tick after them failed, for people; that one is billed its limit. null: it was not tried. */
   readonly failed: string | null
 }
@@ -145,7 +147,7 @@ const plainEntry = (entry: JournalEntry, before: Header | undefined): unknown[] 
     case 'message':
       return [0, entry.id, entry.message]
     case 'run':
-      return [1, entry.ticks, entry.fuel, entry.failed, changesOf(entry.header, before)]
+      return [1, entry.ticks, entry.fuel, entry.taken, entry.failed, changesOf(entry.header, before)]
     case 'start':
       return [2, entry.fuel, changesOf(entry.header, before)]
     case 'upgrade':
@@ -164,12 +166,13 @@ function readEntry(value: unknown, before: Header | undefined, where: string): J
       sized(3)
       return { kind: 'message', id: readId(value[1], `${where}.id`), message: readMessage(value[2], `${where}.message`) }
     case 1: {
-      sized(5)
+      sized(6)
       const ticks = readTicks(value[1], `${where}.ticks`)
-      const failed = readFailed(value[3], `${where}.failed`)
+      const taken = readTicks(value[3], `${where}.taken`)
+      const failed = readFailed(value[4], `${where}.failed`)
       if (ticks === 0 && failed === null) throw new LineageError('BAD_FIELD', `${where} says that nothing happened`)
-      const header = readChanges(value[4], before, `${where}.header`)
-      return { kind: 'run', ticks, fuel: int64(value[2], `${where}.fuel`), failed, header }
+      const header = readChanges(value[5], before, `${where}.header`)
+      return { kind: 'run', ticks, fuel: int64(value[2], `${where}.fuel`), taken, failed, header }
     }
     case 2:
       sized(3)

@@ -20,6 +20,8 @@ export interface Context {
   /** Value of the fence row for agents that live here. */
   readonly fence: Uint8Array
   readonly price: bigint
+  /** States that stay behind the present one, it included; default `DEFAULT_KEEP`, Infinity for all. */
+  readonly keep?: number
   /** Names of records that were verified in their chains; see `verifyGently`. */
   readonly verified: Set<string>
   /** Aborted when the node stops. */

@@ -9,30 +9,41 @@ import {
   type Chain,
   cborCid,
   chunkEntries,
+  costOf,
   decodeRecord,
   decodeState,
+  encodeEntry,
+  encodeSegment,
   encodeState,
   extendChain,
   type Genesis,
+  type JournalEntry,
   type LineageRecord,
   rawCid,
   type Sign,
+  type StartEntry,
   type StateBlock,
   signRecord,
   startChain,
 } from '@igor/lineage'
+import { COST_TABLE_VERSION } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import { decodeRow, doubt, encodeRow, type Row, take } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Expectation, Store } from '../platform.ts'
 import type { Delta } from '../worker/protocol.ts'
+import { advanceAll } from './advance.ts'
 import { hexOf } from './blocks.ts'
 import { type Context, nowMs } from './context.ts'
 import { decodeHostPart, encodeHostPart, type HostPart } from './host-part.ts'
-import { type Current, type Ledger, openLedger, slotOf } from './ledger.ts'
+import { emptyJournal, type Journal } from './journal.ts'
+import { type Ledger, openLedger, slotOf } from './ledger.ts'
 import { useOfModule } from './modules.ts'
+import { readJournal, readRetained, readSealed } from './reload.ts'
 import { createRescue, type Rescue } from './rescue.ts'
+import { createRetention, DEFAULT_KEEP } from './retention.ts'
+import { type Current, countRefs, nameOf } from './state.ts'
 
 export interface Birth {
   readonly agent: string
@@ -49,6 +60,8 @@ export interface Birth {
   readonly delta: Delta
   readonly host: HostPart
   readonly instrument: number
+  /** Tick 0. */
+  readonly start: StartEntry
 }
 
 /** Genesis and the first checkpoint, in one commit: an agent is born whole or not at all. */
@@ -89,6 +102,8 @@ export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
     host: cborCid(hostBytes),
   }
   const state = encodeState(block)
+  const segment = encodeSegment(encodeEntry(birth.start, undefined))
+  const cost = costOf(birth.start.fuel, body.price)
   const checkpoint = await signRecord(
     {
       kind: 'checkpoint',
@@ -98,18 +113,18 @@ export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
       anchor: genesis.id,
       epoch: 1,
       time: body.time,
-      journal: null,
+      journal: segment.cid,
       state: state.cid,
       from: null,
       tick: birth.host.tick,
       module: birth.module,
       manifest,
       instrument: birth.instrument,
-      costTable: 0,
-      fuel: 0n,
-      cost: 0n,
+      costTable: COST_TABLE_VERSION,
+      fuel: birth.start.fuel,
+      cost,
       price: body.price,
-      budget: body.budget,
+      budget: body.budget - cost,
       orders: [],
     },
     context.sign,
@@ -127,34 +142,50 @@ export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
       ...(init === null ? [] : [blockRow(init, birth.init)]),
       blockRow(state.cid, state.bytes),
       blockRow(block.host, hostBytes),
+      blockRow(segment.cid, segment.bytes),
       ...birth.delta.chunks.flatMap(([, bytes, digest]) =>
         bytes === null || digest === null ? [] : [[keys.block(agent, hexOf(digest)), bytes] as const],
       ),
       [keys.record(agent, 1, 0), genesis.bytes],
       [keys.record(agent, 1, 1), checkpoint.bytes],
+      emptyJournal(agent, row.slot),
       [keys.owner(agent), context.fence],
       [keys.authority(agent), encodeRow(row)],
     ],
     expect: [[keys.authority(agent), undefined]],
   })
+  const current = { block, cid: state.cid, host: birth.host }
+  const refs = countRefs(body, current)
+  const retention = createRetention(context.keep ?? DEFAULT_KEEP, refs)
+  refs.add(nameOf(segment.cid))
+  retention.also(nameOf(segment.cid))
   return openLedger(context, {
     chain: extendChain(chain, checkpoint, { trusted: true }),
     row,
     records: [genesis, checkpoint],
-    current: { block, cid: state.cid, host: birth.host },
+    current,
+    refs,
+    retention,
   })
 }
 
-/** Reads the current state, and checks that all of it is there. @throws IgorError STORE_DAMAGED */
-const readCurrent = async (context: Context, rescue: Rescue, { agent, genesis }: Chain, cid: CID): Promise<Current> => {
-  const { store, crypto } = context
-  const read = async (digest: Uint8Array): Promise<Uint8Array> => {
+const blockReader =
+  ({ crypto }: Context, rescue: Rescue, agent: string) =>
+  async (digest: Uint8Array): Promise<Uint8Array> => {
     const bytes = await rescue.get(keys.block(agent, hexOf(digest)))
     const [found] = bytes === undefined ? [] : await crypto.sha256([bytes])
     if (bytes === undefined || found === undefined || hexOf(found) !== hexOf(digest))
       throw new IgorError('STORE_DAMAGED', `block ${hexOf(digest).slice(0, 12)} of its state is missing or damaged`)
     return bytes
   }
+
+/** Reads the current state, and checks that all of it is there. @throws IgorError STORE_DAMAGED */
+const readCurrent = async (
+  { store }: Context,
+  read: (digest: Uint8Array) => Promise<Uint8Array>,
+  { agent, genesis }: Chain,
+  cid: CID,
+): Promise<Current> => {
   const block = decodeState(await read(cid.multihash.digest))
   const host = decodeHostPart(await read(block.host.multihash.digest))
   await read(genesis.body.manifest.multihash.digest)
@@ -226,14 +257,20 @@ export const loadLedger = async (context: Context, agent: string): Promise<Loade
   const lives = row.state === 'active-owner' || row.state === 'handoff-pending'
   const found = follow(await readRecords(rescue, store, agent))
   let current: Current | undefined
+  let journal: Journal | undefined
+  let sealed: JournalEntry[] = []
   let broken = found === undefined ? 'it is gone' : found.broken
   if (found !== undefined && row.state !== 'retired') {
     const { chain } = found
     if (!chain.head.id.equals(row.slot.id)) {
       broken ??= `the store ends at record ${chain.head.body.seq}, but ${row.slot.seq} was written`
     } else if (chain.state?.body.state != null) {
+      const read = blockReader(context, rescue, agent)
       try {
-        current = await readCurrent(context, rescue, chain, chain.state.body.state)
+        current = await readCurrent(context, read, chain, chain.state.body.state)
+        sealed = await readSealed(read, chain, found.records)
+        if (row.state === 'active-owner') journal = await readJournal(store, rescue, agent, row.slot)
+        advanceAll(current.host, [...sealed, ...(journal?.entries() ?? [])])
       } catch (error) {
         broken ??= error instanceof Error ? error.message : String(error)
       }
@@ -249,7 +286,17 @@ export const loadLedger = async (context: Context, agent: string): Promise<Loade
     await store.commit({ put: [...rescue.doubtful, [keys.owner(agent), context.fence]], expect })
   }
   if (found === undefined) return { row, ledger: undefined }
-  const ledger = openLedger(context, { chain: found.chain, row, records: found.records, current })
+  const { refs, retention } = await readRetained(store, agent, found.chain, found.records, current, context.keep ?? DEFAULT_KEEP)
+  const ledger = openLedger(context, {
+    chain: found.chain,
+    row,
+    records: found.records,
+    current,
+    refs,
+    retention,
+    sealed,
+    ...(journal === undefined ? {} : { journal }),
+  })
   await sweepBlocks(store, ledger)
   return { row: ledger.row, ledger }
 }
@@ -258,7 +305,12 @@ export const loadLedger = async (context: Context, agent: string): Promise<Loade
 const sweepBlocks = async (store: Store, ledger: Ledger): Promise<void> => {
   if (ledger.row.state === 'recovery-required') return
   const prefix = keys.blocks(ledger.agent)
-  const remove = (await store.list(prefix)).filter((key) => !ledger.refs.has(key.slice(prefix.length)))
+  const { epoch, seq } = ledger.row.slot
+  const rows = keys.journalRow(ledger.agent, epoch, seq, 0).slice(0, -4)
+  const remove = [
+    ...(await store.list(prefix)).filter((key) => !ledger.refs.has(key.slice(prefix.length))),
+    ...(await store.list(keys.journal(ledger.agent))).filter((key) => !key.startsWith(rows)),
+  ]
   if (remove.length > 0) await store.commit({ remove, durable: false })
 }
 

@@ -5,25 +5,21 @@
  * @module
  */
 import {
-  applyDigests,
+  type Block,
   type Body,
   type Chain,
   type Checkpoint,
-  cborCid,
   decodeRecord,
-  encodeStateBytes,
   extendChain,
-  type Genesis,
   type Handoff,
+  type JournalEntry,
   type LineageRecord,
   type Progress,
   pruneRecords,
   type Retire,
-  type StateBlock,
   signRecord,
-  stateCid,
 } from '@igor/lineage'
-import { INSTRUMENT_VERSION } from '@igor/sandbox'
+import { COST_TABLE_VERSION, INSTRUMENT_VERSION } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import {
   type ActiveOwner,
@@ -39,22 +35,16 @@ import {
 } from '../authority/row.ts'
 import { ConflictError, IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Crypto, Expectation, Store } from '../platform.ts'
+import type { Expectation, Store } from '../platform.ts'
 import type { Delta } from '../worker/protocol.ts'
-import { type BlockRefs, chunkDigests, createBlockRefs, digestAt, hexOf } from './blocks.ts'
+import { advanceAll } from './advance.ts'
+import { type BlockRefs, hexOf } from './blocks.ts'
+import { type Meter, meterOf, payableFuel } from './budget.ts'
 import { type Context, nowMs } from './context.ts'
-import { encodeHostPart, type HostPart } from './host-part.ts'
-
-/** Plain checkpoints kept behind the head: a window for peers that are a little behind. */
-const KEEP_RECORDS = 16
-
-export interface Current {
-  readonly block: StateBlock
-  readonly cid: CID
-  readonly host: HostPart
-}
-
-const nameOf = (cid: CID): string => hexOf(cid.multihash.digest)
+import type { HostPart } from './host-part.ts'
+import { emptyJournal, fuelOf, type Journal, openJournal } from './journal.ts'
+import { createRetention, DEFAULT_KEEP, type Retention, windowOf } from './retention.ts'
+import { type Current, countRefs, nameOf, nextState, type Rows } from './state.ts'
 
 /** Whether a record applied this very order. */
 export const appliesOrder = ({ body }: LineageRecord, order: Uint8Array): boolean =>
@@ -89,12 +79,27 @@ export interface Ledger {
   readonly row: Row
   /** n of the last order applied. */
   readonly lastOrder: number
-  /** Undefined where the agent does not live. */
+  /** The last state. Undefined where the agent does not live. */
   readonly current: Current | undefined
+  /** The host's part now, every committed entry included; its kv is that of the last state. */
+  readonly present: HostPart | undefined
+  /** The last tick that is durable. */
+  readonly tick: number
+  readonly meter: Meter
+  /** What the budget pays for now; undefined: it costs nothing. */
+  readonly payable: bigint | undefined
+  /** What was journaled since the last state: it is what a restart has to run again. */
+  readonly since: { readonly bytes: number; readonly fuel: bigint }
+  /** Entries since the last state, oldest first. */
+  entries(): readonly JournalEntry[]
   /** Anchors and the last checkpoints, oldest first. */
   readonly records: readonly LineageRecord[]
   readonly refs: BlockRefs
   readBlock(digest: Uint8Array): Promise<Uint8Array | undefined>
+  /** Commits entries: without `durable` they may be lost in a crash, but never before earlier ones. */
+  commit(entries: readonly JournalEntry[], durable: boolean): Promise<void>
+  /** Signs and commits a checkpoint without a state: it names what was journaled since the last record. */
+  seal(): Promise<LineageRecord<Checkpoint>>
   /** Signs and commits a checkpoint with a state. */
   checkpoint(change: Change): Promise<LineageRecord<Checkpoint>>
   /** The state after a change, in memory; `handoff` writes it. */
@@ -112,16 +117,23 @@ export interface Ledger {
 }
 
 export interface Change {
+  /** Everything that changed since the last state; absent: no tick ran since. */
   readonly delta?: Delta
+  /** After `entries` and orders. */
   readonly host: HostPart
   readonly orders: readonly Uint8Array[]
+  /** That are not committed yet. */
+  readonly entries: readonly JournalEntry[]
 }
 
 /** A state that is not written yet. Until it is, nothing else may be prepared. */
 export interface Prepared {
   readonly next: Current
   readonly rows: Rows
-  /** When it will not be written. */
+  readonly progress: Progress
+  /** When it was written … */
+  keep(): void
+  /** … or will not be. */
   undo(): void
 }
 
@@ -133,40 +145,25 @@ export interface LedgerParts {
   readonly current: Current | undefined
   /** Uses of the blocks of `current` and of the origin, where they were counted before. */
   readonly refs?: BlockRefs
-}
-
-/** Uses of the blocks of a state and of what an agent was born with. */
-export const countRefs = (genesis: Pick<Genesis, 'manifest' | 'init'>, state: Current | undefined): BlockRefs => {
-  const refs = createBlockRefs()
-  refs.add(nameOf(genesis.manifest))
-  if (genesis.init !== null) refs.add(nameOf(genesis.init))
-  if (state === undefined) return refs
-  refs.add(nameOf(state.cid))
-  refs.add(nameOf(state.block.host))
-  for (const digest of chunkDigests(state.block)) refs.add(digest)
-  return refs
-}
-
-/** Encodes a state; hashed by the platform, as it may have half a megabyte. */
-export const encodeCurrent = async (crypto: Crypto, block: StateBlock): Promise<{ cid: CID; bytes: Uint8Array }> => {
-  const bytes = encodeStateBytes(block)
-  const [digest] = await crypto.sha256([bytes])
-  if (digest === undefined) throw new IgorError('HOST_FAULT', 'the platform did not hash')
-  return { cid: stateCid(digest), bytes }
-}
-
-/** Extra rows of a commit. */
-interface Rows {
-  readonly put?: readonly (readonly [string, Uint8Array])[]
-  readonly remove?: readonly string[]
+  /** States behind the present one whose blocks are here. */
+  readonly retention?: Retention
+  /** Segments that records without a state named since `current`. */
+  readonly sealed?: readonly JournalEntry[]
+  readonly journal?: Journal
 }
 
 export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
-  const { store, clock } = context
+  const { store, clock, keep = DEFAULT_KEEP } = context
   const agent = parts.chain.agent
   let { chain, row, current } = parts
   let records = [...parts.records]
   const refs = parts.refs ?? countRefs(chain.genesis.body, current)
+  const retention = parts.retention ?? createRetention(keep, refs)
+  let sealed = [...(parts.sealed ?? [])]
+  let sealedBytes = 0
+  const journal = parts.journal ?? openJournal(agent, row.slot)
+  let present = current === undefined ? undefined : advanceAll(current.host, [...sealed, ...journal.entries()])
+  let tick = present?.tick ?? chain.tick
   const ownerKey = keys.owner(agent)
 
   const fence = (): Expectation[] => [
@@ -176,7 +173,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
 
   /** Records that the chain cannot do without, the latest window, and what falls out. */
   const prune = (all: LineageRecord[]): { kept: LineageRecord[]; gone: LineageRecord[] } => {
-    const kept = [...pruneRecords(all, KEEP_RECORDS)]
+    const kept = [...pruneRecords(all, windowOf(all, keep))]
     const needed = new Set(kept)
     return { kept, gone: all.filter((record) => !needed.has(record)) }
   }
@@ -218,75 +215,78 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     return current
   }
 
-  const progressTo = (state: Current, orders: readonly Uint8Array[]): Progress => ({
-    journal: null,
-    state: state.cid,
-    from: null,
-    tick: state.host.tick,
+  const nextSlot = () => ({ epoch: chain.epoch, seq: chain.head.body.seq + 1 })
+
+  const progressTo = (
+    journaled: CID | null,
+    state: CID | null,
+    at: number,
+    orders: readonly Uint8Array[],
+    since: bigint,
+  ): Progress => ({
+    journal: journaled,
+    state,
+    from: state === null ? (chain.state?.id ?? null) : null,
+    tick: at,
     module: chain.genesis.body.module,
     manifest: chain.genesis.body.manifest,
     instrument: INSTRUMENT_VERSION,
-    costTable: 0,
-    fuel: 0n,
-    cost: 0n,
+    costTable: COST_TABLE_VERSION,
+    ...meterOf(chain, since),
     price: chain.price,
-    budget: chain.budget,
     orders,
   })
 
+  const blockRows = (block: Block | null): readonly (readonly [string, Uint8Array])[] =>
+    block === null ? [] : [[keys.block(agent, nameOf(block.cid)), block.bytes]]
+
   const stateAfter = async (change: Change): Promise<Prepared> => {
     const before = held()
-    const hostBytes = encodeHostPart(change.host)
-    const host = cborCid(hostBytes)
-    const chunks = change.delta?.chunks ?? []
-    const memory =
-      change.delta === undefined
-        ? before.block.memory
-        : applyDigests(
-            before.block.memory,
-            change.delta.memoryBytes,
-            chunks.map(([index, , digest]) => [index, digest] as const),
-          )
-    const block: StateBlock = { version: 1, memory, globals: change.delta?.globals ?? before.block.globals, host }
-    const encoded = await encodeCurrent(context.crypto, block)
-    const next: Current = { block, cid: encoded.cid, host: change.host }
-    const put: (readonly [string, Uint8Array])[] = [
-      [keys.block(agent, nameOf(encoded.cid)), encoded.bytes],
-      [keys.block(agent, nameOf(host)), hostBytes],
-    ]
-    const added = [nameOf(encoded.cid), nameOf(host)]
-    const dropped = [nameOf(before.cid), nameOf(before.block.host)]
-    for (const [index, bytes, digest] of chunks) {
-      const old = digestAt(before.block, index)
-      if (old !== undefined) dropped.push(hexOf(old))
-      if (bytes === null || digest === null) continue
-      const name = hexOf(digest)
-      added.push(name)
-      if (!refs.has(name)) put.push([keys.block(agent, name), bytes])
+    const { delta, entries } = change
+    if (delta === undefined && [...sealed, ...journal.entries(), ...entries].some(({ kind }) => kind !== 'message'))
+      throw new IgorError('HOST_FAULT', `${agent} ticked since its last state: what changed is missing`)
+    const host = { ...change.host, kv: delta?.kv ?? before.host.kv }
+    const { next, put, added, dropped } = await nextState(context.crypto, agent, refs, before, host, delta)
+    const fuel = fuelOf(entries)
+    const segment = journal.seal(entries, nextSlot())
+    const names = segment.block === null ? [] : [nameOf(segment.block.cid)]
+    for (const name of [...added, ...names]) refs.add(name)
+    return {
+      next,
+      rows: {
+        put: [...put, ...blockRows(segment.block), ...segment.put],
+        remove: [...segment.remove, ...refs.takeGarbage().map((name) => keys.block(agent, name))],
+      },
+      progress: progressTo(segment.block?.cid ?? null, next.cid, next.host.tick, change.orders, journal.fuel + fuel),
+      keep: () => {
+        segment.keep()
+        sealed = []
+        sealedBytes = 0
+        current = next
+        present = next.host
+        tick = next.host.tick
+        retention.replaced([...dropped, ...names])
+      },
+      undo: () => {
+        for (const name of [...added, ...names]) refs.release(name)
+      },
     }
-    for (const name of added) refs.add(name)
-    for (const name of dropped) refs.release(name)
-    const undo = (): void => {
-      for (const name of dropped) refs.add(name)
-      for (const name of added) refs.release(name)
-    }
-    return { next, rows: { put, remove: refs.takeGarbage().map((name) => keys.block(agent, name)) }, undo }
   }
 
   const extending = (next: (row: ActiveOwner, slot: Slot) => Row) => (was: Row, slot: Slot) => next(was as ActiveOwner, slot)
 
   /** Writes a record with the state that it names. */
   const settle = async <B extends Body>(
-    { next, rows, undo }: Prepared,
-    body: () => B,
+    prepared: Prepared,
+    body: (progress: Progress) => B,
     row: (row: ActiveOwner, slot: Slot) => Row,
   ): Promise<LineageRecord<B>> => {
     try {
-      const record = await write(body(), extending(row), rows)
-      current = next
+      const record = await write(body(prepared.progress), extending(row), prepared.rows)
+      prepared.keep()
       return record
     } catch (error) {
-      undo()
+      prepared.undo()
       throw error
     }
   }
@@ -296,7 +296,17 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     return owner?.length === context.fence.length && owner.every((byte, i) => byte === context.fence[i])
   }
 
-  const dropBlocks = async (): Promise<string[]> => store.list(keys.blocks(agent))
+  const dropState = async (): Promise<string[]> => [
+    ...(await store.list(keys.blocks(agent))),
+    ...(await store.list(keys.journal(agent))),
+  ]
+  const leave = (): void => {
+    current = undefined
+    present = undefined
+    tick = chain.tick
+    sealed = []
+    journal.restart(row.slot)
+  }
 
   return {
     agent,
@@ -307,22 +317,74 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       return row
     },
     get lastOrder() {
-      return Math.max(chain.lastOrder, current?.host.lastOrder ?? 0)
+      return Math.max(chain.lastOrder, present?.lastOrder ?? 0)
     },
     get current() {
       return current
+    },
+    get present() {
+      return present
+    },
+    get tick() {
+      return tick
+    },
+    get meter() {
+      return meterOf(chain, journal.fuel)
+    },
+    get payable() {
+      return payableFuel(chain, journal.fuel)
+    },
+    get since() {
+      return { bytes: sealedBytes + journal.bytes, fuel: fuelOf(sealed) + journal.fuel }
     },
     get records() {
       return records
     },
     refs,
+    entries: () => [...sealed, ...journal.entries()],
     readBlock: (digest) => store.get(keys.block(agent, hexOf(digest))),
+
+    commit: async (entries, durable) => {
+      active()
+      held()
+      const next = advanceAll(present ?? held().host, entries)
+      if (entries.length > 0) {
+        const staged = journal.append(entries)
+        await store.commit({ put: staged.put, expect: fence(), durable })
+        staged.keep()
+      }
+      present = next
+      if (durable) tick = next.tick
+    },
+
+    seal: async () => {
+      active()
+      const { host } = held()
+      const entries = journal.entries()
+      const { bytes } = journal
+      const segment = journal.seal([], nextSlot())
+      const at = present?.tick ?? host.tick
+      const body: Checkpoint = {
+        ...base('checkpoint'),
+        ...progressTo(segment.block?.cid ?? null, null, at, [], journal.fuel),
+      }
+      const rows = { put: [...blockRows(segment.block), ...segment.put], remove: segment.remove }
+      const record = await write(body, extending(extend), rows)
+      if (segment.block !== null) {
+        // Let go with the state that it leads on from.
+        refs.add(nameOf(segment.block.cid))
+        retention.also(nameOf(segment.block.cid))
+      }
+      segment.keep()
+      sealed = [...sealed, ...entries]
+      sealedBytes += bytes
+      tick = at
+      return record
+    },
 
     checkpoint: async (change) => {
       active()
-      const prepared = await stateAfter(change)
-      const body = (): Checkpoint => ({ ...base('checkpoint'), ...progressTo(prepared.next, change.orders) })
-      return settle(prepared, body, extend)
+      return settle(await stateAfter(change), (progress): Checkpoint => ({ ...base('checkpoint'), ...progress }), extend)
     },
 
     prepare: async (change) => {
@@ -332,9 +394,8 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
 
     handoff: async (ready, orders, prepared) => {
       active()
-      const { next = held() } = prepared ?? {}
-      const body = (): Handoff => ({ ...base('handoff'), ...progressTo(next, orders), ready })
-      return prepared === undefined ? write(body(), extending(handOff), {}) : settle(prepared, body, handOff)
+      const state = prepared ?? (await stateAfter({ host: held().host, orders, entries: [] }))
+      return settle(state, (progress): Handoff => ({ ...base('handoff'), ...progress, orders, ready }), handOff)
     },
 
     takeBack: async (refuse) => {
@@ -361,13 +422,16 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
         put: [
           [keys.record(agent, refuse.body.epoch, refuse.body.seq), refuse.bytes],
           [keys.record(agent, accept.body.epoch, accept.body.seq), accept.bytes],
+          emptyJournal(agent, nextRow.slot),
           [keys.authority(agent), encodeRow(nextRow)],
         ],
+        remove: await store.list(keys.journal(agent)),
         expect: fence(),
       })
       chain = next
       row = nextRow
       records = [...records, refuse, accept]
+      journal.restart(nextRow.slot)
     },
 
     depart: async (theirs) => {
@@ -386,7 +450,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
           ...added.map((one) => [keys.record(agent, one.body.epoch, one.body.seq), one.bytes] as const),
           [keys.authority(agent), encodeRow(nextRow)],
         ],
-        remove: [...(await dropBlocks()), ...gone.map((one) => keys.record(agent, one.body.epoch, one.body.seq))],
+        remove: [...(await dropState()), ...gone.map((one) => keys.record(agent, one.body.epoch, one.body.seq))],
         expect: fence(),
       })
       await left.catch(async (error) => {
@@ -396,7 +460,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       chain = next
       row = nextRow
       records = kept
-      current = undefined
+      leave()
     },
 
     supersede: async (theirs) => {
@@ -409,19 +473,20 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
           ...theirs.records.map((one) => [keys.record(agent, one.body.epoch, one.body.seq), one.bytes] as const),
           [keys.authority(agent), encodeRow(nextRow)],
         ],
-        remove: [...(await dropBlocks()), ...branch.remove],
+        remove: [...(await dropState()), ...branch.remove],
         expect: fence(),
       })
       chain = theirs.chain
       row = nextRow
       records = [...theirs.records]
-      current = undefined
+      leave()
     },
 
     retire: async (because, orders) => {
       active()
+      if (journal.bytes > 0) throw new IgorError('HOST_FAULT', `what ${agent} did is not in a record yet`)
       const body: Retire = { ...base('retire'), because, orders }
-      await write(body, extending(giveUp), {})
+      await write(body, extending(giveUp), { remove: await store.list(keys.journal(agent)) })
     },
 
     halt: async (why) => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Attempt, Image, ImagePatch, JobResult } from '../worker/protocol.ts'
+import type { Attempt, Image, ImagePatch, JobResult, Replayed, ReplayStep } from '../worker/protocol.ts'
 
 export interface ModuleLimits {
   readonly maxMemoryBytes: number
@@ -31,8 +31,12 @@ export interface Placed {
 export interface RunSpec extends Attempt {
   /** Ticks on while `agent_tick` asks for more, up to this many … */
   readonly maxTicks: number
-  /** … or this many ms. */
+  /** … or this many ms … */
   readonly maxMs: number
+  /** … or as long as this much fuel pays for another tick. Default: no bound. */
+  readonly allowance?: bigint
+  /** Whether the result has a delta. Default: not. */
+  readonly state?: boolean
   /** In no company: when it hangs, there is no doubt who did it. */
   readonly alone?: boolean
 }
@@ -67,6 +71,13 @@ export interface Executor {
    * @throws IgorError BAD_FILE | BAD_REQUEST | HOST_FAULT
    */
   patch(placed: Placed, image: ImagePatch): Promise<void>
+  /**
+   * Runs what was journaled again; the agent stands after it then. After an error drop the placement.
+   * @param inbox of the state it stands at, oldest first
+   * @returns as many results as steps, unless one went otherwise: the last one then
+   * @throws IgorError HOST_FAULT: this machine cannot
+   */
+  replay(placed: Placed, inbox: readonly Uint8Array[], steps: readonly ReplayStep[]): Promise<readonly Replayed[]>
   drop(placed: Placed): void
   /** Ends every thread at once: what runs is lost, what waits rejects with NODE_STOPPED. */
   close(): Promise<void>

@@ -33,11 +33,15 @@ export const packImage = <T extends Image | ImagePatch>(image: T): Packed<Pick<T
   return { value: { memoryBytes, chunks, kv, globals: globals.map(own) }, transfer: [all.buffer] }
 }
 
-export const packAttempt = ({ tick, time, root, messages }: Attempt): Attempt => ({
+export const packAttempt = ({ tick, time, root, messages, limit, price, balance, receipts }: Attempt): Attempt => ({
   tick,
   time,
   root: own(root),
   messages: messages.map(own),
+  limit,
+  price,
+  balance,
+  receipts: receipts.map(own),
 })
 
 export const packBytes = own

@@ -36,6 +36,10 @@ const SPAWN_MS = 3000
 const IMAGE_MS = 10_000
 /** Modules without an agent that a thread, and the pool, remembers: for the next one, and for those being moved. */
 const MAX_IDLE_MODULES = 16
+/** Going back after failed ticks takes some time of its own. */
+const REPLAY_MS = 10_000
+/** More than any batch can use. */
+const MAX_ALLOWANCE = 2n ** 63n - 1n
 /** Threads lost under one request before it is given up. */
 const MAX_TRIES = 3
 
@@ -277,9 +281,10 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
       return { kind: 'lost', reason: 'worker', suspect: false, message: (placed as Placement).gone ?? 'it was never placed here' }
     }
     const { seat, tickMs } = placement
-    const { alone = false, maxTicks, maxMs } = spec
+    const { alone = false, maxTicks, maxMs, allowance = MAX_ALLOWANCE, state = false } = spec
+    const job = { ...packAttempt(spec), place: placed.place, maxTicks, maxMs, allowance, state }
     try {
-      const result = await seat.lane.run({ ...packAttempt(spec), place: placed.place, maxTicks, maxMs }, maxMs + tickMs, alone)
+      const result = await seat.lane.run(job, maxMs + tickMs, alone)
       if (result.fault === undefined) return { kind: 'ran', result }
       drop(placed)
       return { kind: 'lost', reason: 'worker', suspect: false, message: `this machine could not run it: ${result.fault}` }
@@ -302,6 +307,22 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
     }
   }
 
+  const replay: Executor['replay'] = async (placed, inbox, steps) => {
+    const placement = placements.get(placed.place)
+    if (placement === undefined) throw new IgorError('HOST_FAULT', 'the worker that held the agent was lost: place it again')
+    const ticks = steps.reduce((sum, step) => sum + step.ticks + 1, 0)
+    const packed = steps.map((step) => ({ ...packAttempt(step), ticks: step.ticks, failed: step.failed }))
+    try {
+      const request = { type: 'replay', place: placed.place, inbox: inbox.map(packBytes), steps: packed } as const
+      const reply = await placement.seat.lane.ask(request, REPLAY_MS + ticks * placement.tickMs)
+      if (reply.type !== 'replayed') throw failure(reply)
+      return reply.results
+    } catch (error) {
+      if (!(error instanceof LaneLost)) throw error
+      throw closed ? closedError() : new IgorError('HOST_FAULT', `${error.message}: place it again`, { cause: error })
+    }
+  }
+
   const drop = (placed: Placed): void => {
     const placement = placements.get(placed.place)
     if (placement === undefined) return
@@ -314,5 +335,5 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
     for (const seat of [...seats]) seat.lane.end('closed', 'this node is stopping')
   }
 
-  return { load, place, run, patch, drop, close }
+  return { load, place, run, patch, replay, drop, close }
 }

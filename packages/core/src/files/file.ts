@@ -24,11 +24,13 @@ import {
   writeCar,
 } from '@igor/lineage'
 import { CID } from 'multiformats/cid'
+import { hangMs } from '../agent/attempt.ts'
 import { hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { decodeHostPart } from '../agent/host-part.ts'
 import type { Hosted } from '../agent/hosted.ts'
-import type { Current, Ledger } from '../agent/ledger.ts'
+import type { Ledger } from '../agent/ledger.ts'
+import type { Current } from '../agent/state.ts'
 import { decodeRow, type Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
@@ -40,10 +42,10 @@ import { granted, type Manifest, parseManifest } from '../manifest.ts'
 /**
  * All that is needed to go on elsewhere, or to check the history: records, origin, module, state.
  *
- * @param atBoundary runs while no commit is under way: what is packed is one state, and stays until it is packed
+ * @param atState runs while no commit is under way: what is packed is one state, with all that was done, and stays until it is packed
  */
-export const packFile = async (context: Context, ledger: Ledger, atBoundary: Hosted['atBoundary']): Promise<Uint8Array> => {
-  const { current, records, unpin } = await atBoundary(async () => ({
+export const packFile = async (context: Context, ledger: Ledger, atState: Hosted['atState']): Promise<Uint8Array> => {
+  const { current, records, unpin } = await atState(async () => ({
     current: ledger.current,
     records: ledger.records,
     unpin: ledger.refs.pin(),
@@ -166,7 +168,7 @@ const place = async (
     module: module.toString(),
     ...limits,
     init,
-    tickMs: manifest.limits.maxTickMs,
+    tickMs: hangMs(manifest),
     image,
   })
   return placed

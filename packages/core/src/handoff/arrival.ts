@@ -18,6 +18,7 @@ import {
   startChain,
 } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
+import { hangMs } from '../agent/attempt.ts'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { decodeHostPart, type HostPart } from '../agent/host-part.ts'
@@ -173,7 +174,7 @@ export const placeCopy = async (context: Context, executor: Executor, copy: Copy
     module,
     ...limits,
     init: copy.init,
-    tickMs: manifest.limits.maxTickMs,
+    tickMs: hangMs(manifest),
     image: { chunks, memoryBytes: state.block.memory.bytes, globals: state.block.globals, kv: state.host.kv },
   })
   return placed

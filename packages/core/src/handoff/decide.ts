@@ -20,8 +20,10 @@ import {
 import type { CID } from 'multiformats/cid'
 import { type BlockRefs, hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
-import { type Current, type Ledger, openLedger, otherBranch, slotOf } from '../agent/ledger.ts'
+import { emptyJournal } from '../agent/journal.ts'
+import { type Ledger, openLedger, otherBranch, slotOf } from '../agent/ledger.ts'
 import { useOfModule } from '../agent/modules.ts'
+import type { Current } from '../agent/state.ts'
 import { type ActiveOwner, decodeRow, encodeRow, type Row, take, takeOver } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
@@ -141,6 +143,7 @@ export const accept = async (context: Context, arrival: Arrival): Promise<{ ledg
       ...ground.put,
       ...missing.map((one) => [keys.record(chain.agent, one.body.epoch, one.body.seq), one.bytes] as const),
       useOfModule(context.crypto),
+      emptyJournal(chain.agent, slot),
       [keys.owner(chain.agent), context.fence],
       [keys.authority(chain.agent), encodeRow(nextRow)],
     ],

@@ -19,7 +19,8 @@ import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { encodeHostPart } from '../agent/host-part.ts'
 import type { Hosted } from '../agent/hosted.ts'
-import type { Change, Current, Ledger } from '../agent/ledger.ts'
+import type { Change, Ledger } from '../agent/ledger.ts'
+import type { Current } from '../agent/state.ts'
 import type { Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
@@ -94,7 +95,8 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
   const total = ledger.current?.block.memory.bytes ?? 0
   let served = 0
   // At a boundary, so that no commit under way drops what is about to be offered.
-  const unpin = await hosted.atBoundary(async () => ledger.refs.pin())
+  const unpin = await hosted.atState(async () => ledger.refs.pin())
+  const relax = hosted.keepStates()
   outgoing.set(agent, {
     agent,
     peer,
@@ -138,6 +140,7 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
     channel.abort(error instanceof Error ? error : new Error(String(error)))
     throw error
   } finally {
+    relax()
     unpin()
     await channel.close().catch(() => {})
   }

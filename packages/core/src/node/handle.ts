@@ -192,7 +192,7 @@ export const createHandle = (id: string, node: Handles): Agent => {
       }
       // Once packed up for a node the same file can be made again until that node has answered.
       if (options.to !== undefined && ledger.row.state === 'active-owner') await exportTo(options.to, options.signal)
-      return packFile(context, ledger, residents.hosted(id)?.atBoundary ?? ((task) => task()))
+      return packFile(context, ledger, residents.hosted(id)?.atState ?? ((task) => task()))
     },
 
     passport: async (options = {}): Promise<Passport> => {

@@ -5,6 +5,8 @@
  * @module
  */
 import { type Chain, decodeReady, type Genesis, type LineageRecord, plainText } from '@igor/lineage'
+import { hangMs, startFuel } from '../agent/attempt.ts'
+import { payableAt } from '../agent/budget.ts'
 import type { Context } from '../agent/context.ts'
 import { bear, isOwnedBy, loadLedger, modulesInUse } from '../agent/found.ts'
 import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
@@ -316,10 +318,13 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     const born = owner.newAgent()
     const init = given.init ?? new Uint8Array()
     const time = clock.now()
-    const attempt = { tick: 0, time, root: born.nonce, messages: [] }
-    const { placed, result } = await executor.place({ module, ...limits, init, tickMs: manifest.limits.maxTickMs, attempt })
+    const budget = given.budget ?? 0n
+    const limit = startFuel(manifest, payableAt(budget, context.price))
+    const terms = { tick: 0, time, limit, price: context.price, balance: budget, receipts: [] }
+    const attempt = { ...terms, root: born.nonce, messages: [] }
+    const { placed, result } = await executor.place({ module, ...limits, init, tickMs: hangMs(manifest), attempt })
     try {
-      if (result === undefined) throw new IgorError('HOST_FAULT', 'the worker did not answer with the first state')
+      if (result?.delta === undefined) throw new IgorError('HOST_FAULT', 'the worker did not answer with the first state')
       const part: HostPart = { ...emptyHostPart, time, kv: result.delta.kv ?? [] }
       const ledger = await bear(context, {
         agent: born.agent,
@@ -329,7 +334,8 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         moduleRows: rows,
         manifest: manifest.bytes,
         init,
-        budget: given.budget ?? 0n,
+        budget,
+        start: { kind: 'start', header: { ...terms, attempt: 0, epoch: 1 }, fuel: result.fuel },
         sign: born.sign,
         delta: result.delta,
         host: part,
@@ -388,8 +394,9 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       // A file is a way to move like any other: the agent's own policy holds.
       const { to, price } = decodeReady(ready).ready
       checkMigration(to, price, one.manifest)
-      await one.atBoundary(async () => {
-        await one.ledger.handoff(ready, orders)
+      await one.depart(async ({ change }) => {
+        const prepared = change === undefined ? undefined : await one.ledger.prepare(change)
+        await one.ledger.handoff(ready, orders, prepared)
       })
       ask(one.ledger)
       onchange()

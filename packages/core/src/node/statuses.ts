@@ -23,7 +23,7 @@ interface Sources {
 }
 
 const stateHere = (residents: Residents, ledger: Ledger): { state: AgentState; reason?: string } => {
-  const { row, chain, agent, current } = ledger
+  const { row, chain, agent, present: host } = ledger
   switch (row.state) {
     case 'recovery-required':
       return { state: 'halted', reason: `${row.why.slice(0, MAX_WHY)}. It stands still here; only its owner can recover it.` }
@@ -39,9 +39,10 @@ const stateHere = (residents: Residents, ledger: Ledger): { state: AgentState; r
       const hosted = residents.hosted(agent)
       const why = hosted?.aside ?? residents.lost().get(agent)
       if (why !== undefined) return { state: 'faulted', reason: why.slice(0, MAX_WHY) }
-      const host = current?.host
       if (host?.faulted != null) return { state: 'faulted', reason: `${host.faulted}. Resume it to try again.` }
       if (host?.paused === true) return { state: 'paused' }
+      if (ledger.payable === 0n)
+        return { state: 'exhausted', reason: 'Its budget is used up: it goes on where it was when its owner adds funds.' }
       return residents.progress(agent) === undefined ? { state: 'active' } : { state: 'moving' }
     }
   }
@@ -49,7 +50,7 @@ const stateHere = (residents: Residents, ledger: Ledger): { state: AgentState; r
 
 /** An agent whose ledger this store has. */
 const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentStatus => {
-  const { chain, agent, current } = ledger
+  const { chain, agent, present } = ledger
   const hosted = residents.hosted(agent)
   const here = ledger.row.state !== 'retired'
   const { authority } = chain
@@ -59,11 +60,11 @@ const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentSta
     agent,
     name: body.name,
     ...stateHere(residents, ledger),
-    tick: chain.tick,
+    tick: ledger.tick,
     epoch: chain.epoch,
     seq: chain.head.body.seq,
     head: chain.head.id.toString(),
-    budget: chain.budget,
+    budget: ledger.meter.budget,
     host: here ? peer : authority.by,
     here,
     resided: true,
@@ -72,7 +73,7 @@ const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentSta
     born: body.time,
     ...(lastMove === undefined ? {} : { lastMove }),
     capabilities: hosted === undefined ? [] : [...hosted.manifest.capabilities.keys()],
-    inbox: current?.host.inbox.length ?? 0,
+    inbox: present?.inbox.length ?? 0,
     memory: hosted?.memory ?? 0,
   }
 }

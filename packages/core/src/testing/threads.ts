@@ -114,7 +114,8 @@ function ask(thread: Thread, request: Asked, transfer: readonly ArrayBuffer[] = 
 async function makeBusy(thread: Thread): Promise<void> {
   const module = 'endless'
   const bytes = ENDLESS.slice()
-  const attempt = { tick: 0, time: 1n, root: new Uint8Array(32), messages: [] }
+  const terms = { limit: 2n ** 62n, price: 0n, balance: 0n, receipts: [] }
+  const attempt = { tick: 0, time: 1n, root: new Uint8Array(32), messages: [], ...terms }
   const loaded = await ask(thread, { type: 'load', id: 1001, module, bytes, maxMemoryBytes: PAGE, granted: [] })
   expect(loaded).toMatchObject({ type: 'loaded' })
   const placed = await ask(thread, {
@@ -128,7 +129,8 @@ async function makeBusy(thread: Thread): Promise<void> {
     attempt,
   })
   expect(placed).toMatchObject({ type: 'placed' })
-  const run: Request = { type: 'run', id: 1003, jobs: [{ ...attempt, place: 1, tick: 1, maxTicks: 1, maxMs: 1000 }] }
+  const job = { ...attempt, place: 1, tick: 1, maxTicks: 1, maxMs: 1000, allowance: 2n ** 62n, state: false }
+  const run: Request = { type: 'run', id: 1003, jobs: [job] }
   thread.post(run)
 }
 

@@ -7,9 +7,10 @@
 import { CHUNK_BYTES, type Compiled, type Instance, instantiate, SandboxError, Trap } from '@igor/sandbox'
 import { WASI } from './capabilities.ts'
 import { igorImports } from './hostcalls.ts'
-import { advance, applyImage, type Boundary, emptyBoundary, ImageError, nonZeroChunks, stillDelta } from './image.ts'
+import { advance, applyImage, type Boundary, deltaOf, emptyBoundary, ImageError, nonZeroChunks } from './image.ts'
+import type { Kv } from './kv.ts'
 import { Refusal } from './modules.ts'
-import type { Attempt, Image, ImagePatch, Job, JobResult, Place } from './protocol.ts'
+import type { Attempt, Delta, Image, ImagePatch, Job, JobResult, Place, Replayed, ReplayStep } from './protocol.ts'
 import type { Sha256 } from './seed.ts'
 import { createSession, MAX_JOB_LOG, type Session } from './session.ts'
 import { wasiImports } from './wasi.ts'
@@ -58,25 +59,66 @@ export interface Agent {
   patch(image: ImagePatch): void
   /** @param alive called when the job starts anew after a failed tick */
   run(job: Job, alive: () => void): JobResult
-  /** Gives the instance up; the boundary stays. */
+  /** @param alive called between steps */
+  replay(inbox: readonly Uint8Array[], steps: readonly ReplayStep[], alive: () => void): Replayed[]
+  /** Gives the instance up; what it did is kept. */
   rest(): Live | undefined
+  /** Gives the instance up with all that it did. */
+  discard(): void
 }
+
+/**
+ * Fuel for each byte of memory that may be run again after a failed tick. Taking a boundary costs about one fuel a byte
+ * (64 MiB: 20 to 50 ms), so that taking it costs a tenth of the ticks, and running them again ten times as much at most.
+ */
+const FUEL_PER_BYTE = 8n
+/** Runs kept between two boundaries: each holds its messages. */
+const MAX_KEPT = 64
+const MAX_KEPT_BYTES = 1024 * 1024
+
+/** How far a job goes. */
+interface Bounds {
+  readonly maxTicks: number
+  /** By `Tools.now`. */
+  readonly end: number
+  readonly allowance: bigint
+}
+
+/** Exactly so many ticks. */
+const exactly = (maxTicks: number): Bounds => ({ maxTicks, end: Number.POSITIVE_INFINITY, allowance: UNBOUNDED })
+const UNBOUNDED = 2n ** 64n
 
 /** `longest` is the time of the longest tick, ms, `started` when the first did, `ended` when the last one did; `failed` what stopped the tick after the completed ones. */
 interface Ran {
   readonly session: Session
   readonly ticks: number
   readonly more: boolean
+  readonly fuel: bigint
   readonly longest: number
   readonly started: number
   readonly ended: number
   readonly failed?: string
 }
 
+interface Failure {
+  readonly trap: string
+  readonly lastWords: readonly string[]
+}
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const sizeOf = (messages: readonly Uint8Array[]): number => messages.reduce((sum, { length }) => sum + length, 0)
 
 export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent => {
+  /** Where a failed tick goes back to: the present, or what leads to it by `kept`. */
   let boundary: Boundary = emptyBoundary
+  let kept: { readonly attempt: Attempt; readonly ticks: number; readonly fuel: bigint }[] = []
+  let keptFuel = 0n
+  let keptBytes = 0
+  /** At the present. */
+  let kv: Kv = boundary.kv
+  /** Chunks that may differ from the state that was handed out last, and its kv. */
+  const dirty = new Set<number>()
+  let kvBefore: Kv = boundary.kv
   let live: Live | undefined
   let ran = false
 
@@ -117,44 +159,147 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     instance.restore({ memoryBytes: memory.length, chunks: nonZeroChunks(memory), globals })
   }
 
+  /** An instance that stands at the present. */
   const wake = (): Live => {
-    if (live === undefined) {
-      pool.admit(agent, (spare) => {
-        const next = spare !== undefined && fits(spare) ? spare : create()
-        fill(next)
-        live = next
-      })
-    } else pool.touch(agent)
-    return live as unknown as Live
+    if (live !== undefined) {
+      pool.touch(agent)
+      return live
+    }
+    pool.admit(agent, (spare) => {
+      const next = spare !== undefined && fits(spare) ? spare : create()
+      fill(next)
+      live = next
+    })
+    const there = live as unknown as Live
+    kv = boundary.kv
+    for (const { attempt, ticks, fuel } of kept) {
+      const again = play(attempt, there, exactly(ticks))
+      if (again.ticks !== ticks || again.fuel !== fuel || again.failed !== undefined) {
+        discard()
+        throw new Error('this machine did not run the same ticks again as it had run them: nothing of it is kept')
+      }
+      kv = again.session.kv.settle()
+    }
+    return there
+  }
+
+  /** The present becomes the boundary. */
+  const capture = (): void => {
+    if (live === undefined || kept.length === 0) return
+    boundary = advance(boundary, live.instance.memory(), live.instance.globals(), kv, dirty)
+    kept = []
+    keptFuel = 0n
+    keptBytes = 0
   }
 
   const rest = (): Live | undefined => {
+    capture()
     const given = live
-    live = undefined
-    pool.release(agent)
+    discard()
     return given
   }
 
-  const settle = (instance: Instance, session: Session) => {
-    const step = advance(boundary, instance.memory(), instance.globals(), session.kv.settle(), tools.sha256)
-    boundary = step.boundary
-    return step.delta
+  const discard = (): void => {
+    live = undefined
+    pool.release(agent)
   }
 
-  const result = (done: Ran, delta: JobResult['delta']): JobResult => {
+  /** What changed since the last time. */
+  const settle = (): Delta => {
+    if (kept.length > 0) wake()
+    capture()
+    const delta = deltaOf(boundary, dirty, kvBefore, tools.sha256)
+    dirty.clear()
+    kvBefore = boundary.kv
+    return delta
+  }
+
+  /** Runs ticks; what they did is not kept yet. */
+  const play = (attempt: Attempt, { instance, use }: Live, { maxTicks, end, allowance }: Bounds): Ran => {
+    const session = createSession(attempt, spec.init, kv, tools.sha256)
+    use(session)
+    const { limit } = attempt
+    let left = allowance
+    let fuel = 0n
+    let done = 0
+    let more = false
+    let longest = 0
+    const started = tools.now()
+    let before = started
+    while (done < maxTicks && left >= limit) {
+      session.begin(attempt.tick + done)
+      instance.setFuel(limit)
+      try {
+        more = instance.call('agent_tick') !== 0
+      } catch (error) {
+        if (!(error instanceof Trap)) throw error
+        return { session, ticks: done, more: false, fuel, longest, started, ended: before, failed: error.message }
+      }
+      const used = limit - instance.fuel()
+      fuel += used
+      left -= used
+      session.end()
+      done++
+      const after = tools.now()
+      longest = Math.max(longest, after - before)
+      before = after
+      if (!more || after >= end || session.logBytes() >= MAX_JOB_LOG) break
+    }
+    return { session, ticks: done, more, fuel, longest, started, ended: before }
+  }
+
+  const keep = (attempt: Attempt, { session, ticks, fuel }: Ran): void => {
+    if (ticks === 0) return
+    kv = session.kv.settle()
+    kept.push({ attempt, ticks, fuel })
+    keptFuel += fuel
+    keptBytes += sizeOf(attempt.messages)
+    const { length } = boundary.memory
+    if (keptFuel >= FUEL_PER_BYTE * BigInt(length) || kept.length >= MAX_KEPT || keptBytes >= MAX_KEPT_BYTES) capture()
+  }
+
+  /**
+   * A failed tick leaves memory and globals as they were when it stopped: go back and do again what had completed.
+   * The same inputs give the same ticks; should they not, fewer are kept.
+   */
+  const attemptTicks = (attempt: Attempt, bounds: Bounds, alive: () => void): { done: Ran; failure?: Failure } => {
+    let failure: Failure | undefined
+    let done = play(attempt, wake(), bounds)
+    while (done.failed !== undefined) {
+      failure ??= { trap: done.failed, lastWords: done.session.lastWords() }
+      discard()
+      alive()
+      if (done.ticks === 0) return { done: { ...done, session: createSession(attempt, spec.init, kv, tools.sha256) }, failure }
+      done = play(attempt, wake(), exactly(done.ticks))
+    }
+    return failure === undefined ? { done } : { done, failure }
+  }
+
+  const result = (done: Ran, state: boolean): JobResult => {
     const view = done.session.view()
     return {
       place: spec.place,
       ticks: done.ticks,
       more: done.more,
       taken: done.session.taken(),
+      fuel: done.fuel,
       logs: done.session.logs,
       longestMs: done.longest,
       startedAt: done.started,
       endedAt: done.ended,
-      delta,
+      ...(state ? { delta: settle() } : {}),
+      memoryBytes: (live?.instance.memory() ?? boundary.memory).length,
       ...(view === undefined ? {} : { view }),
     }
+  }
+
+  const run = (job: Job, alive: () => void): JobResult => {
+    ran = true
+    const { maxTicks, maxMs, allowance, place: _place, state, ...attempt } = job
+    if (maxTicks === 0) return { ...nothing(), ...(state ? { delta: settle() } : {}) }
+    const { done, failure } = attemptTicks(attempt, { maxTicks, end: tools.now() + maxMs, allowance }, alive)
+    keep(attempt, done)
+    return { ...result(done, state), ...failure }
   }
 
   /** Nothing happened; why is for the caller to add. */
@@ -163,71 +308,43 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     ticks: 0,
     more: false,
     taken: 0,
+    fuel: 0n,
+    memoryBytes: boundary.memory.length,
     logs: [],
     longestMs: 0,
     startedAt: tools.now(),
     endedAt: tools.now(),
-    delta: stillDelta(boundary),
   })
-
-  const ticks = (job: Job, { instance, use }: Live, maxTicks: number, maxMs: number): Ran => {
-    const session = createSession(job, spec.init, boundary.kv, tools.sha256)
-    use(session)
-    const end = tools.now() + maxMs
-    let done = 0
-    let more = false
-    let longest = 0
-    const started = tools.now()
-    let before = started
-    while (done < maxTicks) {
-      session.begin(job.tick + done)
-      try {
-        more = instance.call('agent_tick') !== 0
-      } catch (error) {
-        if (!(error instanceof Trap)) throw error
-        return { session, ticks: done, more: false, longest, started, ended: before, failed: error.message }
-      }
-      session.end()
-      done++
-      const after = tools.now()
-      longest = Math.max(longest, after - before)
-      before = after
-      if (!more || after >= end || session.logBytes() >= MAX_JOB_LOG) break
-    }
-    return { session, ticks: done, more, longest, started, ended: before }
-  }
-
-  const run = (job: Job, alive: () => void): JobResult => {
-    ran = true
-    let failure: { trap: string; lastWords: readonly string[] } | undefined
-    let maxTicks = job.maxTicks
-    let maxMs = job.maxMs
-    // A failed tick leaves memory and globals as they were when it stopped: go back to the job's start and do
-    // again what had completed. The same inputs give the same ticks; should they not, fewer are kept.
-    while (maxTicks > 0) {
-      const there = wake()
-      const done = ticks(job, there, maxTicks, maxMs)
-      if (done.failed === undefined) return { ...result(done, settle(there.instance, done.session)), ...failure }
-      failure ??= { trap: done.failed, lastWords: done.session.lastWords() }
-      rest()
-      maxTicks = done.ticks
-      maxMs = Number.POSITIVE_INFINITY
-      alive()
-    }
-    return { ...nothing(), ...failure }
-  }
 
   const tryRun = (job: Job, alive: () => void): JobResult => {
     try {
       return run(job, alive)
     } catch (error) {
-      rest()
+      discard()
       return { ...nothing(), fault: messageOf(error) }
     }
   }
 
+  const replay = (inbox: readonly Uint8Array[], steps: readonly ReplayStep[], alive: () => void): Replayed[] => {
+    ran = true
+    const results: Replayed[] = []
+    let waiting = [...inbox]
+    for (const { ticks, failed, messages, ...header } of steps) {
+      waiting = [...waiting, ...messages]
+      const attempt: Attempt = { ...header, messages: waiting }
+      const { done, failure } = attemptTicks(attempt, exactly(failed ? ticks + 1 : ticks), alive)
+      keep(attempt, done)
+      const taken = done.session.taken()
+      waiting = waiting.slice(taken)
+      results.push({ ticks: done.ticks, fuel: done.fuel, taken, failed: failure !== undefined })
+      if (done.ticks !== ticks || (failure !== undefined) !== failed) break
+      alive()
+    }
+    return results
+  }
+
   const spawn = (attempt: Attempt): JobResult => {
-    const session = createSession(attempt, spec.init, boundary.kv, tools.sha256)
+    const session = createSession(attempt, spec.init, kv, tools.sha256)
     const from = tools.now()
     session.begin(attempt.tick)
     let step = 'its data segments'
@@ -237,18 +354,21 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       })
       const { instance, use } = live as unknown as Live
       use(session)
+      instance.setFuel(attempt.limit)
       step = 'its start function'
       instance.start()
       for (const name of [instance.has('_initialize') ? '_initialize' : '_start', 'agent_init']) {
         step = name
         if (instance.has(name)) instance.call(name)
       }
+      const fuel = attempt.limit - instance.fuel()
       session.end()
       const ended = tools.now()
-      const done = { session, ticks: 0, more: false, longest: ended - from, started: from, ended }
-      return result(done, settle(instance, session))
+      kv = session.kv.settle()
+      boundary = advance(boundary, instance.memory(), instance.globals(), kv, dirty)
+      return result({ session, ticks: 0, more: false, fuel, longest: ended - from, started: from, ended }, true)
     } catch (error) {
-      rest()
+      discard()
       if (!(error instanceof Trap)) throw error
       const last = session.lastWords().at(-1)
       const said = last === undefined ? '' : `; its last words: ${last}`
@@ -256,9 +376,17 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
   }
 
+  /** From here on this is the state that changes are measured against. */
+  const stand = (next: Boundary): void => {
+    boundary = next
+    kv = next.kv
+    kvBefore = next.kv
+    dirty.clear()
+  }
+
   /** Touches what changed and no more: a move waits for it. */
   const patch = (image: ImagePatch): void => {
-    boundary = applyImage(boundary, image, spec.maxMemoryBytes)
+    stand(applyImage(boundary, image, spec.maxMemoryBytes))
     const { memory, globals } = boundary
     if (live === undefined) {
       wake()
@@ -275,7 +403,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     try {
       change()
     } catch (error) {
-      rest()
+      discard()
       const misfit = error instanceof ImageError || (error instanceof SandboxError && error.code === 'BAD_IMAGE')
       if (!misfit) throw error
       throw new Refusal('BAD_FILE', `the state does not fit the module: ${error.message}`, { cause: error })
@@ -287,7 +415,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     spawn,
     restore: (image) =>
       adopt(() => {
-        boundary = applyImage(emptyBoundary, image, spec.maxMemoryBytes)
+        stand(applyImage(emptyBoundary, image, spec.maxMemoryBytes))
         wake()
       }),
     patch: (image) => {
@@ -295,7 +423,9 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       adopt(() => patch(image))
     },
     run: tryRun,
+    replay,
     rest,
+    discard,
   }
   return agent
 }

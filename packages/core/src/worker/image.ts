@@ -63,45 +63,53 @@ export const nonZeroChunks = (memory: Uint8Array): (readonly [index: number, byt
   return chunks
 }
 
-export interface Step {
-  readonly boundary: Boundary
-  readonly delta: Delta
+/**
+ * Moves a boundary on to the present: its memory is updated in place, the chunks that differed are added to `dirty`.
+ * @param now the live memory
+ */
+export const advance = (
+  base: Boundary,
+  now: Uint8Array,
+  globals: readonly Uint8Array[],
+  kv: Kv,
+  dirty: Set<number>,
+): Boundary => {
+  const changed = changedChunks(base.memory, now)
+  const memory = sized(base.memory, now.length)
+  for (const index of changed) {
+    const at = index * CHUNK_BYTES
+    memory.set(now.subarray(at, at + CHUNK_BYTES), at)
+    dirty.add(index)
+  }
+  return { memory, globals, kv }
 }
 
 /**
- * Moves a boundary on to the present: its memory is updated in place. The delta's chunks share one
- * buffer, their digests another, so that sending them moves two buffers whatever their number.
- * @param now the live memory
+ * The chunks that may have changed since the state before, hashed. They share one buffer, their digests
+ * another, so that sending them moves two buffers whatever their number.
  */
-export const advance = (base: Boundary, now: Uint8Array, globals: readonly Uint8Array[], kv: Kv, sha256: Sha256): Step => {
-  const changed = changedChunks(base.memory, now)
-  const kept = changed.filter((index) => !isZero(now.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)))
+export const deltaOf = ({ memory, globals, kv }: Boundary, dirty: ReadonlySet<number>, kvBefore: Kv, sha256: Sha256): Delta => {
+  const changed = [...dirty].sort((a, b) => a - b)
+  const chunkAt = (index: number): Uint8Array => memory.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
+  const kept = changed.filter((index) => !isZero(chunkAt(index)))
   const bytes = new Uint8Array(kept.length * CHUNK_BYTES)
   const digests = new Uint8Array(kept.length * DIGEST)
-  const memory = sized(base.memory, now.length)
   let next = 0
   const chunks = changed.map((index): Delta['chunks'][number] => {
-    const at = index * CHUNK_BYTES
-    const live = now.subarray(at, at + CHUNK_BYTES)
-    memory.set(live, at)
     if (kept[next] !== index) return [index, null, null]
     const chunk = bytes.subarray(next * CHUNK_BYTES, (next + 1) * CHUNK_BYTES)
-    chunk.set(live)
+    chunk.set(chunkAt(index))
     const digest = digests.subarray(next * DIGEST, (next + 1) * DIGEST)
     digest.set(sha256(chunk))
     next++
     return [index, chunk, digest]
   })
-  const delta = { memoryBytes: now.length, chunks, globals, ...(kv === base.kv ? {} : { kv: kvEntries(kv) }) }
-  return { boundary: { memory, globals, kv }, delta }
+  return { memoryBytes: memory.length, chunks, globals, ...(kv === kvBefore ? {} : { kv: kvEntries(kv) }) }
 }
-
-/** Nothing changed. */
-export const stillDelta = (base: Boundary): Delta => ({ memoryBytes: base.memory.length, chunks: [], globals: base.globals })
 
 /** The large buffers of a result: given away when it is sent. */
 export const buffersOf = ({ delta, view }: JobResult): ArrayBuffer[] => {
-  const first = delta.chunks.find(([, bytes]) => bytes !== null)
+  const first = delta?.chunks.find(([, bytes]) => bytes !== null)
   const own = first?.[1] && first[2] ? [first[1].buffer as ArrayBuffer, first[2].buffer as ArrayBuffer] : []
   return view === undefined ? own : [...own, view.bytes.buffer as ArrayBuffer]
 }

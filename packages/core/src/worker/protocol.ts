@@ -50,6 +50,15 @@ export type Request =
   | { readonly type: 'run'; readonly id: number; readonly jobs: readonly Job[] }
   /** Applied to an image that never ran here; answers `patched` or `refused`. */
   | { readonly type: 'patch'; readonly id: number; readonly place: Place; readonly image: ImagePatch }
+  /** Runs what the journal says again, without any of its output; answers `replayed`. */
+  | {
+      readonly type: 'replay'
+      readonly id: number
+      readonly place: Place
+      /** Inbox where it begins, oldest first. */
+      readonly inbox: readonly Uint8Array[]
+      readonly steps: readonly ReplayStep[]
+    }
   /** Not answered, nor is `unload`. */
   | { readonly type: 'drop'; readonly place: Place }
   | ({ readonly type: 'unload' } & ModuleKey)
@@ -64,14 +73,43 @@ export interface Attempt {
   readonly root: Uint8Array
   /** Inbox, oldest first. */
   readonly messages: readonly Uint8Array[]
+  /** Fuel that each tick may use. */
+  readonly limit: bigint
+  /** Microcents per nominal second. */
+  readonly price: bigint
+  /** Microcents that are left. */
+  readonly balance: bigint
+  /** As the journal's header has them. */
+  readonly receipts: readonly Uint8Array[]
 }
 
 export interface Job extends Attempt {
   readonly place: Place
-  /** Runs on while `agent_tick` asks for more, up to this many ticks … */
+  /** Runs on while `agent_tick` asks for more, up to this many ticks (none: only the state is wanted) … */
   readonly maxTicks: number
-  /** … or this many ms. */
+  /** … or this many ms … */
   readonly maxMs: number
+  /** … or as long as this much fuel pays for another tick's limit. */
+  readonly allowance: bigint
+  /** Whether the result has what changed since the state before. */
+  readonly state: boolean
+}
+
+/** Ticks as they were journaled. */
+export interface ReplayStep extends Attempt {
+  /** What came into the inbox before it; what was there is not repeated. */
+  readonly messages: readonly Uint8Array[]
+  readonly ticks: number
+  /** The tick after them failed. */
+  readonly failed: boolean
+}
+
+/** How a step went here. */
+export interface Replayed {
+  readonly ticks: number
+  readonly fuel: bigint
+  readonly taken: number
+  readonly failed: boolean
 }
 
 export type Reply =
@@ -86,6 +124,8 @@ export type Reply =
    */
   | { readonly type: 'ran'; readonly id: number; readonly results: readonly JobResult[]; readonly done: boolean }
   | { readonly type: 'patched'; readonly id: number }
+  /** Up to and with the first step that went otherwise than it says. */
+  | { readonly type: 'replayed'; readonly id: number; readonly results: readonly Replayed[] }
   /** The request could not be served (a fault of this host, not of the agent). */
   | { readonly type: 'failed'; readonly id: number; readonly message: string }
 
@@ -97,6 +137,10 @@ export interface JobResult {
   readonly more: boolean
   /** How many of the messages were taken. */
   readonly taken: number
+  /** That the completed ticks used, together. */
+  readonly fuel: bigint
+  /** Length of the memory at the boundary after them. */
+  readonly memoryBytes: number
   /** Why the tick after the completed ones failed: the agent's fault. For people: engines word it differently. */
   readonly trap?: string
   /** What that tick logged before it failed, at most 20 lines, to tell its author; no part of the log. */
@@ -110,8 +154,8 @@ export interface JobResult {
   readonly endedAt: number
   readonly logs: readonly { readonly tick: number; readonly text: string }[]
   readonly view?: View & { readonly tick: number }
-  /** What changed since the last result, at the boundary after the last completed tick. */
-  readonly delta: Delta
+  /** What changed since the state before, at the boundary after the last completed tick; when it was asked for. */
+  readonly delta?: Delta
 }
 
 export interface Delta {

@@ -26,11 +26,12 @@ const absent = (place: Place): JobResult => ({
   ticks: 0,
   more: false,
   taken: 0,
+  fuel: 0n,
+  memoryBytes: 0,
   logs: [],
   longestMs: 0,
   startedAt: 0,
   endedAt: 0,
-  delta: { memoryBytes: 0, chunks: [], globals: [] },
   fault: 'it was dropped before it ran',
 })
 
@@ -148,8 +149,14 @@ export const serve = (port: Port, platform: Tools): void => {
         port.post({ type: 'patched', id: request.id })
         return
       }
+      case 'replay': {
+        const agent = agents.get(request.place)
+        if (agent === undefined) throw new Error(`there is no agent in place ${request.place}`)
+        port.post({ type: 'replayed', id: request.id, results: agent.replay(request.inbox, request.steps, () => {}) })
+        return
+      }
       case 'drop':
-        agents.get(request.place)?.rest()
+        agents.get(request.place)?.discard()
         agents.delete(request.place)
         return
       case 'unload':
