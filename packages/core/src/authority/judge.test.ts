@@ -3,6 +3,7 @@ import {
   type Chain,
   type Checkpoint,
   cborCid,
+  cosign,
   didOf,
   extendChain,
   type Genesis,
@@ -11,14 +12,18 @@ import {
   peerIdOf,
   publicKeyOf,
   RECOVER_EPOCHS,
+  type Recover,
   rawCid,
   type Sign,
   signerOfSeed,
   signRecord,
   startChain,
+  verifyChain,
+  withCosignatures,
 } from '@igor/lineage'
 import { encode } from '@ipld/dag-cbor'
 import { beforeAll, describe, expect, it } from 'vitest'
+import * as kit from '../witness/fixtures/kit.ts'
 import { judge } from './judge.ts'
 
 interface Peer {
@@ -223,5 +228,67 @@ describe('another history of the same agent', () => {
     const back = await grow(refused, accept(a), ticks(a, 2))
     expect(judge(back, refused)).toBe('behind')
     expect(judge(pending, back)).toBe('extends')
+  })
+})
+
+describe('another history of an agent with a witness', () => {
+  const w = kit.walter
+  const sign = async (history: kit.History): Promise<kit.History> => {
+    const { head } = history.chain
+    const record = withCosignatures(head, [await cosign(head, w.id, w.incarnation, w.sign)])
+    const records = [...history.records.slice(0, -1), record]
+    return { chain: verifyChain(records), records }
+  }
+  let start: kit.History
+  beforeAll(async () => {
+    start = await sign(await kit.tick(await sign(await kit.born())))
+  })
+  const taken = async (from: kit.History): Promise<kit.History> =>
+    sign(await kit.tick(await sign(await kit.accept(await sign(await kit.recover(from, kit.b, w)), kit.b)), kit.b))
+
+  it('rules over mine from where the witness cosigned it, whatever I wrote since', async () => {
+    const mine = await kit.tick(await kit.tick(start))
+    const theirs = await taken(start)
+    expect(judge(mine, theirs)).toBe('superseded')
+    expect(judge(start, theirs)).toBe('extends')
+    expect(judge(theirs, mine)).toBe('behind')
+  })
+
+  it('changes nothing where the witness did not cosign it', async () => {
+    const mine = await sign(await kit.tick(start))
+    const other = await kit.bare(await kit.bare(start))
+    expect(judge(mine, other)).toBe('behind')
+    expect(judge(other, mine)).toBe('superseded')
+  })
+
+  it('rivals mine where the witness cosigned both', async () => {
+    const mine = await sign(await kit.tick(start))
+    const theirs = await taken(start)
+    expect(judge(mine, theirs)).toBe('rival')
+  })
+
+  it('rules over mine when the owner says that the witness is gone, and it was accepted', async () => {
+    const mine = await sign(await kit.tick(start))
+    const { chain } = start
+    const ready = await makeReady(
+      { agent, handoff: new Uint8Array(16), to: b.id, incarnation: b.incarnation, price: 0n, nonce, expiry: 9999 },
+      b.sign,
+    )
+    const body: Recover = {
+      kind: 'recover',
+      agent,
+      seq: chain.head.body.seq + 1,
+      prev: chain.head.id,
+      anchor: chain.anchor.id,
+      epoch: chain.epoch + RECOVER_EPOCHS,
+      time: chain.head.body.time,
+      ready: ready.bytes,
+      because: '',
+      asserts: 'witness-gone',
+      witness: null,
+    }
+    const offered = kit.add(start, await signRecord(body, owner))
+    expect(judge(mine, offered)).toBe('behind')
+    expect(judge(mine, await kit.accept(offered, kit.b))).toBe('superseded')
   })
 })

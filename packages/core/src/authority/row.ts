@@ -52,11 +52,18 @@ const above = (row: Row | undefined, slot: Slot): Slot => {
   return slot
 }
 
-/** Genesis, or an accept of a handoff or recover. */
-export const take = (row: Retired | RecoveryRequired | undefined, accept: Slot): ActiveOwner => ({
-  state: 'active-owner',
-  slot: above(row, accept),
-})
+/**
+ * Genesis, or an accept of a handoff or recover. Along one history that is a later epoch than any before. Two
+ * recovers can make one epoch on two branches: what was written in it on the one would stand against the other.
+ */
+export const take = (row: Retired | RecoveryRequired | undefined, accept: Slot): ActiveOwner => {
+  if (row !== undefined && accept.epoch <= row.slot.epoch)
+    throw new IgorError(
+      'FORBIDDEN_TRANSITION',
+      `this node has written in epoch ${row.slot.epoch} already, on another branch: recover it again, from that one`,
+    )
+  return { state: 'active-owner', slot: above(row, accept) }
+}
 /** An accept of the handoff that stands in the slot, by another node of the same store (tabs share one). */
 export const takeOver = (row: HandoffPending, accept: Slot): ActiveOwner => ({ state: 'active-owner', slot: above(row, accept) })
 export const extend = (row: ActiveOwner, record: Slot): ActiveOwner => ({ state: 'active-owner', slot: above(row, record) })
