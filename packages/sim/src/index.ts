@@ -1,0 +1,1 @@
+export { type RunOptions, type RunResult, runSeed } from './run.ts'

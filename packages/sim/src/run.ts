@@ -1,0 +1,131 @@
+/**
+ * One run: a world, a workload and faults from one seed; then peace, and the question whether everybody is well.
+ *
+ * @module
+ */
+import { createFaults, drawPlan } from './faults.ts'
+import { createRandom } from './random.ts'
+import { createWorkload, type Workload } from './workload.ts'
+import { createWorld, MINUTE, SECOND, type World } from './world.ts'
+
+export interface RunOptions {
+  readonly seed: number
+  /** Simulated minutes in which things go wrong. Default: 1 to 4, by the seed. */
+  readonly minutes?: number
+  /** Default: 3 to 5, by the seed. */
+  readonly nodes?: number
+  readonly agents?: number
+  /** From 0 (nothing goes wrong) to 1. */
+  readonly level?: number
+  readonly traced?: boolean
+}
+
+export interface RunResult {
+  readonly seed: number
+  /** What did not hold; empty when all did. */
+  readonly failures: readonly string[]
+  /** Of everything that happened, in order. */
+  readonly hash: string
+  readonly simulatedMs: number
+  readonly events: number
+  readonly nodes: number
+  readonly ticks: number
+  readonly faults: ReadonlyMap<string, number>
+  /** Crash points that were come to, and how often. */
+  readonly points: ReadonlyMap<string, number>
+  /** Those at which a process ended. */
+  readonly struck: ReadonlySet<string>
+  readonly looked: ReadonlyMap<string, number>
+  readonly trace: readonly string[]
+}
+
+/** In peace every undecided move ends, and every agent that can live does, within this. */
+const PEACE_US = 5 * MINUTE
+/** Looked at so often whether it has. */
+const LOOK_US = 10 * SECOND
+
+/** Why not everybody is well; empty: all are. */
+const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, number>): string[] => {
+  const { checks } = world
+  return workload.agents.flatMap((agent) => {
+    if (workload.retiring.has(agent) || checks.excuseOf(agent) !== undefined) return []
+    const short = `agent …${agent.slice(-6)}`
+    const rows = [...checks.rowsOf(agent)]
+    const owners = rows.filter(([, row]) => row.state === 'active-owner')
+    if (owners.length !== 1) {
+      const all = rows.map(([machine, row]) => `node ${machine} ${row.state}${row.state === 'recovery-required' ? ` (${row.why})` : ''}`)
+      return [`${short} has ${owners.length} owners: ${all.join(', ') || 'no row anywhere'}`]
+    }
+    if (checks.lastTick(agent) <= (since.get(agent) ?? 0)) return [`${short} does not tick any more, at node ${owners[0]?.[0]}`]
+    if (rows.some(([, row]) => row.state === 'handoff-pending')) return [`${short} lives, and a node still waits for what became of it`]
+    const missing = checks.missing(agent)
+    return missing.length === 0 ? [] : [`${short} lost messages that were acknowledged: ${missing.join(', ')}`]
+  })
+}
+
+/** Runs a seed. What it does depends on nothing else. */
+export const runSeed = async (options: RunOptions): Promise<RunResult> => {
+  const { seed, level = 1, traced = false } = options
+  const random = createRandom(seed, 'run')
+  const minutes = options.minutes ?? random.scaled(1, 4)
+  const machines = options.nodes ?? 3 + random.below(3)
+  const calm = level === 0
+  const plan = drawPlan(random.fork('plan'), level)
+  const cramped = !calm && random.chance(0.1)
+  const world = createWorld({
+    seed,
+    machines,
+    traced,
+    slowLines: calm ? 0 : random.pick([0, 0, 0.2]),
+    skewUs: calm ? 0 : random.pick([0, SECOND, 4 * MINUTE]),
+    drift: calm ? 0 : random.pick([0, 0.0002]),
+    room: () => (cramped ? 1 : undefined),
+  })
+  const { scheduler, checks } = world
+  const untilUs = minutes * MINUTE
+  const workload = createWorkload(world, random.fork('workload'), {
+    agents: options.agents ?? 1 + random.below(3),
+    everyUs: random.scaled(SECOND, 10 * SECOND),
+    intervalMs: [500, 20_000],
+    forced: calm ? 0 : random.pick([0, 0, 0, 0.3]),
+    untilUs,
+  })
+  if (!calm) createFaults(world, workload, random.fork('faults'), plan, untilUs, Math.min(60 * MINUTE, untilUs / 2))
+  if (!calm && random.chance(0.7)) world.points.planMoment(random.below(2000))
+  for (const { index } of world.machines) scheduler.after(random.between(0, SECOND), () => world.start(index))
+  const failed = (): boolean => checks.failures.length > 0
+  try {
+    await scheduler.run(untilUs, failed)
+    if (!failed()) await settle(world, workload)
+  } finally {
+    world.end()
+  }
+  return {
+    seed,
+    failures: [...checks.failures],
+    hash: world.trace.hash,
+    simulatedMs: scheduler.now / 1000,
+    events: scheduler.events,
+    nodes: machines,
+    ticks: checks.looked.get('one life a tick') ?? 0,
+    faults: world.faults,
+    points: world.points.seen,
+    struck: world.points.struck,
+    looked: checks.looked,
+    trace: world.trace.lines,
+  }
+}
+
+const settle = async (world: World, workload: Workload): Promise<void> => {
+  const { scheduler, checks } = world
+  // A pause may last until now and as long again.
+  const end = scheduler.now + PEACE_US + scheduler.now / 2
+  const since = new Map(workload.agents.map((agent) => [agent, checks.lastTick(agent)]))
+  workload.settle()
+  let ill = ['nobody looked']
+  while (scheduler.now < end && ill.length > 0 && checks.failures.length === 0) {
+    await scheduler.run(scheduler.now + LOOK_US, () => checks.failures.length > 0)
+    ill = unwell(world, workload, since)
+  }
+  if (checks.failures.length === 0) for (const what of ill) checks.fail(`in peace ${what}`)
+}

@@ -1,0 +1,262 @@
+/**
+ * What people do with agents: start them, talk to them, move them, carry them in files, pause and retire them. Nobody
+ * waits for anybody, and everybody tries again.
+ *
+ * @module
+ */
+import type { Agent, AgentStatus, Node } from '@igor/core'
+import { FAILS, GROWS, HURRIES, MAX_IDS, messageOf, PLAIN, probe } from './probe.ts'
+import type { Random } from './random.ts'
+import { TICKED } from './trace.ts'
+import { type Machine, MINUTE, SECOND, type World } from './world.ts'
+
+export interface WorkloadOptions {
+  readonly agents: number
+  /** Mean microseconds between two things that somebody does. */
+  readonly everyUs: number
+  /** Milliseconds between ticks, least and most. */
+  readonly intervalMs: readonly [number, number]
+  /** Chance that what is done with an agent is a recovery by force. */
+  readonly forced: number
+  /** Until then things are done. */
+  readonly untilUs: number
+}
+
+export interface Workload {
+  readonly agents: readonly string[]
+  /** Agents that may be on their way to a machine. */
+  movingTo(machine: number): string[]
+  /** Agents that were retired, or may have been. */
+  readonly retiring: ReadonlySet<string>
+  /** Brings what was interrupted to its end: files to where they are for, agents back to work. */
+  settle(): void
+}
+
+interface Known {
+  readonly id: string
+  next: number
+  readonly targets: Set<number>
+  files: { readonly to: number; readonly bytes: Uint8Array }[]
+}
+
+const CAPABILITIES = { clock: { version: 1 }, rand: { version: 1 }, log: { version: 1 }, inbox: { version: 1 } }
+/** An agent is asked again to go on after so long. */
+const RESUME_US = 20 * SECOND
+
+export const createWorkload = (world: World, random: Random, options: WorkloadOptions): Workload => {
+  const { scheduler, checks, machines, trace } = world
+  const known: Known[] = []
+  const keys = new Set<string>()
+  const retiring = new Set<string>()
+  let settling = false
+
+  const up = (): (Machine & { readonly node: Node })[] => machines.filter((one): one is Machine & { node: Node } => one.node !== undefined && one.process?.paused === false)
+
+  /** What fails is nobody's fault; it is seen in the trace. */
+  const attempt = (machine: Machine, what: string, work: () => Promise<string>): void => {
+    const { process } = machine
+    world.did(machine.index, what)
+    const tell = (text: string): void => {
+      if (process?.alive === true) world.did(machine.index, `${what}: ${text}`)
+    }
+    const failed = (error: unknown): void => tell(error instanceof Error ? error.message : String(error))
+    // A name that is not known throws at once.
+    void Promise.resolve().then(work).then(tell, failed)
+  }
+
+  const follow = async (machine: Machine, agent: Agent, leaves: boolean): Promise<void> => {
+    for await (const event of agent.watch(new AbortController().signal)) {
+      if (event.type === 'log') {
+        trace.note(scheduler.now, TICKED, machine.index, event.tick, () => `sees tick ${event.tick} of …${agent.id.slice(-6)}: ${event.text.slice(0, 24)}`)
+        checks.tick(agent.id, event.tick, event.text)
+      }
+      if (leaves && event.type === 'status' && !event.status.here) return
+    }
+  }
+
+  world.onstart((machine, node) => {
+    const watched = new Set<string>()
+    const watch = (status: AgentStatus): void => {
+      if (!status.here || watched.has(status.agent)) return
+      watched.add(status.agent)
+      void follow(machine, node.agent(status.agent), true)
+        .catch(() => {})
+        .finally(() => watched.delete(status.agent))
+    }
+    const look = (): void => node.agents().forEach(watch)
+    node.onchange(look)
+    look()
+    void shareKeys(node).catch(() => {})
+  })
+
+  /** Every node holds every key, so that anyone can order. */
+  const shareKeys = async (node: Node): Promise<void> => {
+    const own = await node.exportKeys()
+    for (const key of own) keys.add(key)
+    for (const { node: other } of up()) {
+      const has = await other.exportKeys()
+      for (const key of keys) {
+        if (has.includes(key)) continue
+        await other.importKey(Uint8Array.from(key.match(/../g) ?? [], (hex) => Number.parseInt(hex, 16)))
+      }
+    }
+  }
+
+  const shortOf = (id: string): string => `…${id.slice(-6)}`
+
+  const spawn = (): void => {
+    const here = up()
+    if (here.length === 0) return
+    const machine = random.pick(here)
+    const interval = Math.round(random.scaled(...options.intervalMs))
+    const watcher = random.chance(0.3) ? random.pick(here) : undefined
+    attempt(machine, 'starts an agent', async () => {
+      const agent = await machine.node.spawn({
+        module: probe(),
+        name: 'probe',
+        manifest: { capabilities: CAPABILITIES, tick_interval_ms: interval, public: random.chance(0.7) },
+      })
+      known.push({ id: agent.id, next: 0, targets: new Set(), files: [] })
+      if (watcher !== undefined && watcher !== machine) {
+        scheduler.after(5 * SECOND, () => {
+          if (watcher.node === undefined) return
+          try {
+            void follow(watcher, watcher.node.agent(agent.id), false).catch(() => {})
+          } catch {
+            // It is not in sight there.
+          }
+        })
+      }
+      return shortOf(agent.id)
+    })
+  }
+
+  const send = (one: Known, machine: Machine & { node: Node }): void => {
+    if (one.next >= MAX_IDS) return
+    const id = one.next++
+    const kind = random.chance(0.8) ? PLAIN : random.pick([FAILS, HURRIES, GROWS])
+    attempt(machine, `sends message ${id} (${kind}) to ${shortOf(one.id)}`, async () => {
+      await machine.node.agent(one.id).send(messageOf(id, kind))
+      checks.acknowledged(one.id, id)
+      return 'committed'
+    })
+  }
+
+  const move = (one: Known, machine: Machine & { node: Node }): void => {
+    const target = random.pick(machines)
+    const { peer } = target
+    if (peer === undefined) return
+    one.targets.add(target.index)
+    attempt(machine, `moves ${shortOf(one.id)} to node ${target.index}`, async () => {
+      const done = await machine.node.agent(one.id).moveTo(peer)
+      return `arrived at tick ${done.tick}`
+    })
+  }
+
+  const carry = (one: Known): void => {
+    const source = up().find(({ node }) => node.agents().some(({ agent, here }) => here && agent === one.id))
+    const target = random.pick(machines)
+    if (source === undefined || target.node === undefined || target === source) return
+    const { node } = target
+    one.targets.add(target.index)
+    attempt(source, `packs ${shortOf(one.id)} up for node ${target.index}`, async () => {
+      const bytes = await source.node.agent(one.id).export({ to: await node.ready() })
+      one.files.push({ to: target.index, bytes })
+      return `${bytes.length} bytes`
+    })
+  }
+
+  const bring = (one: Known): void => {
+    const file = one.files.at(-1)
+    if (file === undefined) return
+    const wrong = random.chance(0.1) && !settling
+    const machine = machines[wrong ? random.below(machines.length) : file.to]
+    const node = machine?.node
+    if (machine === undefined || node === undefined) return
+    attempt(machine, `imports ${shortOf(one.id)} from a file for node ${file.to}`, async () => {
+      await node.import(file.bytes)
+      one.files = one.files.filter((other) => other !== file)
+      return 'done'
+    })
+  }
+
+  const copy = (one: Known, force: boolean): void => {
+    const source = up().find(({ node }) => node.agents().some(({ agent, here }) => here && agent === one.id))
+    const target = random.pick(up())
+    if (source === undefined || target === source) return
+    if (force) checks.excuse(one.id, 'forked')
+    attempt(source, `copies ${shortOf(one.id)} to node ${target.index}${force ? ', by force' : ''}`, async () => {
+      const bytes = await source.node.agent(one.id).export()
+      await target.node.import(bytes, { force })
+      return 'taken'
+    })
+  }
+
+  const retire = (one: Known, machine: Machine & { node: Node }): void => {
+    retiring.add(one.id)
+    attempt(machine, `retires ${shortOf(one.id)}`, async () => {
+      await machine.node.agent(one.id).retire()
+      scheduler.after(MINUTE, () => checks.retired(one.id))
+      return 'done'
+    })
+  }
+
+  const order = (one: Known, machine: Machine & { node: Node }, kind: 'pause' | 'resume'): void =>
+    attempt(machine, `${kind}s ${shortOf(one.id)}`, async () => {
+      await machine.node.agent(one.id)[kind]()
+      return 'done'
+    })
+
+  const act = (): void => {
+    const here = up()
+    const living = known.filter(({ id }) => !retiring.has(id))
+    if (here.length === 0 || living.length === 0) return
+    const [one, machine] = [random.pick(living), random.pick(here)]
+    const what = random.next()
+    if (what < 0.4) send(one, machine)
+    else if (what < 0.7) move(one, machine)
+    else if (what < 0.76) carry(one)
+    else if (what < 0.84) bring(one)
+    else if (what < 0.88) copy(one, random.chance(options.forced))
+    else if (what < 0.92) order(one, machine, 'pause')
+    else if (what < 0.99) order(one, machine, 'resume')
+    else retire(one, machine)
+  }
+
+  const next = (): void => {
+    scheduler.after(options.everyUs * random.scaled(0.1, 4), () => {
+      if (scheduler.now >= options.untilUs) return
+      act()
+      next()
+    })
+  }
+  const spawnSoon = (left: number): void => {
+    if (left <= 0) return
+    scheduler.after(random.scaled(10_000, 10 * SECOND), () => {
+      if (known.length < options.agents) spawn()
+      spawnSoon(left - 1)
+    })
+  }
+  // Some are lost to faults before they are born.
+  spawnSoon(options.agents + 2)
+  next()
+
+  const settle = (): void => {
+    settling = true
+    for (const one of known) {
+      bring(one)
+      const host = up().find(({ node }) => node.agents().some(({ agent, here, state }) => here && agent === one.id && ['paused', 'faulted'].includes(state)))
+      if (host !== undefined) order(one, host, 'resume')
+    }
+    scheduler.after(RESUME_US, settle)
+  }
+
+  return {
+    get agents() {
+      return known.map(({ id }) => id)
+    },
+    movingTo: (machine) => known.filter(({ targets }) => targets.has(machine)).map(({ id }) => id),
+    retiring,
+    settle,
+  }
+}
