@@ -235,7 +235,7 @@ function act(file: string, command: Command, bare: Side, inside: Side): void {
   const left = perform(pick(bare), action, expected)
   const right = perform(pick(inside), action, expected)
   // What traps does not give back what it took of the stack.
-  ;(pick(inside)?.['sandbox:unwind'] as () => void)()
+  ;(pick(inside) as Record<string, () => void>)['sandbox:unwind']?.()
   const where = `${action.field}(${(action.args ?? []).map(({ value }) => value)})`
   if (left.trap !== undefined || right.trap !== undefined) {
     const deep = left.trap === 'exhausted' && right.trap === 'unreachable'
