@@ -49,6 +49,9 @@ const manifest = parseManifest({
   resource_limits: { max_memory_bytes: 64 * MIB },
 })
 
+const header = { attempt: 0, epoch: 1, limit: 10n ** 9n, price: 0n, balance: 0n, receipts: [] }
+const terms = { ...header, messages: [] }
+
 /** Milliseconds of each checkpoint of an agent that changes so many chunks a tick. */
 const checkpoints = async (chunks: number): Promise<number[]> => {
   const { cid, rows } = moduleRows(wasm)
@@ -61,9 +64,9 @@ const checkpoints = async (chunks: number): Promise<number[]> => {
     ...limits,
     init,
     tickMs: 100,
-    attempt: { tick: 0, time: clock.now(), root: nonce, messages: [] },
+    attempt: { ...terms, tick: 0, time: clock.now(), root: nonce },
   })
-  if (result === undefined) throw new Error('it was not spawned')
+  if (result?.delta === undefined) throw new Error('it was not spawned')
   const agentSeed = crypto.random(32)
   const ledger = await bear(context, {
     agent: didOf(publicKeyOf(agentSeed)),
@@ -78,14 +81,19 @@ const checkpoints = async (chunks: number): Promise<number[]> => {
     delta: result.delta,
     host: emptyHostPart,
     instrument,
+    start: { kind: 'start', header: { ...header, tick: 0, time: 1n }, fuel: result.fuel },
   })
   const times: number[] = []
   for (let tick = 1; tick <= TIMES + WARM_UP; tick++) {
-    const spec = { tick, time: clock.now(), root: nonce, messages: [], maxTicks: 1, maxMs: 50 }
+    const time = clock.now()
+    const spec = { ...terms, tick, time, root: nonce, maxTicks: 1, maxMs: 50, state: true }
     const outcome = await executor.run(placed, spec)
     if (outcome.kind !== 'ran') throw new Error(outcome.message)
     const host: HostPart = { ...emptyHostPart, tick }
-    await ledger.checkpoint({ delta: outcome.result.delta, host, orders: [] })
+    const { ticks, fuel, taken, delta } = outcome.result
+    if (delta === undefined) throw new Error('no state was made')
+    const entry = { kind: 'run', header: { ...header, tick, time }, ticks, fuel, taken, failed: null } as const
+    await ledger.checkpoint({ delta, host, orders: [], entries: [entry] })
     if (tick > WARM_UP) times.push(clock.elapsed() - outcome.result.endedAt)
   }
   executor.drop(placed)

@@ -62,22 +62,27 @@ export async function stage(name: string, init = ''): Promise<Stage> {
     time,
     root: new Uint8Array(32).fill(7),
     messages: messages.map((text) => new TextEncoder().encode(text)),
+    limit: BigInt(manifest.limits.maxFuelPerTick) * (ticks === 0 ? 10n : 1n),
+    price: 0n,
+    balance: 0n,
+    receipts: [],
   })
   await ask({ type: 'setup', live: 4 })
   await ask({ type: 'load', ...key, bytes: new Uint8Array(await readFile(`${agentsFolder}${name}/${name}.wasm`)) })
   const placed = await ask({ type: 'place', place: 1, ...key, init: new TextEncoder().encode(init), attempt: attempt([]) })
   if (placed.type !== 'placed' || placed.result === undefined) throw new Error(`${name} was not born`)
-  let memory = placed.result.delta.memoryBytes
+  let memory = placed.result.memoryBytes
   const staged: Stage = {
     born: placed.result,
     async tick({ pass = 1000, messages = [] } = {}) {
       time += BigInt(pass) * NS_PER_MS
       ticks++
-      const reply = await ask({ type: 'run', jobs: [{ place: 1, maxTicks: 1, maxMs: 1000, ...attempt(messages) }] })
+      const job = { place: 1, maxTicks: 1, maxMs: 1000, allowance: 2n ** 62n, state: true }
+      const reply = await ask({ type: 'run', jobs: [{ ...job, ...attempt(messages) }] })
       const [result] = reply.type === 'ran' ? reply.results : []
       if (result === undefined || result.ticks !== 1)
         throw new Error(`${name} failed at tick ${ticks}: ${result?.trap ?? result?.fault}`)
-      memory = result.delta.memoryBytes
+      memory = result.memoryBytes
       return result
     },
     async logs(count, options) {
