@@ -3,7 +3,19 @@
  *
  * @module
  */
-import { createCoreNode, type Node, type NodePolicy } from '@igor/core'
+import {
+  belongingsOf,
+  besideNetwork,
+  createCoreNode,
+  createMemoryHub,
+  emptySlot,
+  type MemoryHub,
+  type Network,
+  type Node,
+  type NodePolicy,
+  type Platform,
+  type Residence,
+} from '@igor/core'
 import { createNetwork, type IceServer, type NetworkWarning } from '@igor/libp2p'
 import { guardBackForwardCache } from './bfcache.ts'
 import { workerClock } from './clock.ts'
@@ -12,6 +24,7 @@ import { claimSlot } from './slots.ts'
 import { openIdbStore } from './store.ts'
 import { webThreads } from './threads.ts'
 import { incarnationTwin } from './twin.ts'
+import { watchSlots } from './wards.ts'
 
 /** Workers of one tab: each has 9 MB, and a page has to share the machine with others. */
 const MAX_WORKERS = 4
@@ -30,7 +43,13 @@ export interface BrowserNodeOptions {
   readonly clockWorkerUrl?: string | URL
   /** Name of the IndexedDB database and of the slots' locks. Default `igor`. */
   readonly database?: string
-  readonly onwarning?: (warning: NetworkWarning) => void
+  readonly onwarning?: (warning: NodeWarning) => void
+}
+
+export interface NodeWarning {
+  /** `CLOSED_TAB`: what a closed tab left could not be taken in. */
+  readonly code: NetworkWarning['code'] | 'CLOSED_TAB'
+  readonly message: string
 }
 
 /**
@@ -39,49 +58,56 @@ export interface BrowserNodeOptions {
  * @throws IgorError QUOTA (too many tabs) | STORE_VERSION | STORE_DAMAGED; see `canRun` for what a browser may lack
  */
 export const createNode = async (options: BrowserNodeOptions = {}): Promise<Node> => {
-  const { database } = options
-  const held = await claimSlot(database === undefined ? {} : { name: database })
+  const { database = 'igor' } = options
+  const held = await claimSlot({ name: database })
   const clock = workerClock(options.clockWorkerUrl === undefined ? {} : { workerUrl: options.clockWorkerUrl })
   const release = async (): Promise<void> => {
     clock.close()
     await held.release()
   }
+  const tools: Tools = {
+    database,
+    warn: (warning) => options.onwarning?.(warning),
+    reach: (seed) =>
+      createNetwork({
+        seed,
+        bootstrap: options.relays ?? [],
+        iceServers: options.iceServers ?? [],
+        ...(options.onwarning === undefined ? {} : { onwarning: options.onwarning }),
+      }),
+    platform: async (parallelism, network) => ({
+      clock,
+      crypto: webCrypto(),
+      store: await openIdbStore(database),
+      threads: webThreads({ parallelism, ...(options.workerUrl === undefined ? {} : { workerUrl: options.workerUrl }) }),
+      network,
+    }),
+  }
   try {
-    const twin = incarnationTwin(held.slot, database)
-    const store = await openIdbStore(database)
-    const node = await createCoreNode(
-      {
-        clock,
-        crypto: webCrypto(),
-        store,
-        threads: webThreads({
-          parallelism: Math.min(MAX_WORKERS, navigator.hardwareConcurrency),
-          ...(options.workerUrl === undefined ? {} : { workerUrl: options.workerUrl }),
-        }),
-        network: (seed) =>
-          createNetwork({
-            seed,
-            bootstrap: options.relays ?? [],
-            iceServers: options.iceServers ?? [],
-            ...(options.onwarning === undefined ? {} : { onwarning: options.onwarning }),
-          }),
-      },
-      {
-        kind: 'tab',
-        slot: held.slot,
-        residence: { read: () => twin.get(), write: (residence) => twin.set(residence) },
-        ...(options.name === undefined ? {} : { name: options.name }),
-        ...(options.policy === undefined ? {} : { policy: options.policy }),
-      },
-    ).catch(async (error) => {
-      await store.close()
+    // Between the node of this tab and those that it acts for.
+    const page = createMemoryHub()
+    const platform = await tools.platform(Math.min(MAX_WORKERS, navigator.hardwareConcurrency), async (seed) =>
+      besideNetwork(page.join(seed), await tools.reach(seed)),
+    )
+    const node = await createCoreNode(platform, {
+      kind: 'tab',
+      slot: held.slot,
+      residence: residenceOf(held.slot, database),
+      // Another tab acted for this one while it was asleep: loaded anew it is a node again.
+      onreplaced: () => location.reload(),
+      ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.policy === undefined ? {} : { policy: options.policy }),
+    }).catch(async (error) => {
+      await platform.store.close()
       throw error
     })
     const unguard = guardBackForwardCache()
+    const unwatch = lookAfterOthers(tools, platform, node, page)
     const { stop } = node
     return Object.assign(node, {
       stop: async () => {
         unguard()
+        await unwatch()
         await stop()
         await release()
       },
@@ -90,4 +116,42 @@ export const createNode = async (options: BrowserNodeOptions = {}): Promise<Node
     await release()
     throw error
   }
+}
+
+/** What the node of this tab and those that it acts for are made of. */
+interface Tools {
+  readonly database: string
+  readonly warn: (warning: NodeWarning) => void
+  readonly reach: (seed: Uint8Array) => Promise<Network>
+  readonly platform: (parallelism: number, network: Platform['network']) => Promise<Platform>
+}
+
+const residenceOf = (slot: string, database: string): Residence => {
+  const twin = incarnationTwin(slot, database)
+  return { read: () => twin.get(), write: (residence) => twin.set(residence) }
+}
+
+/** Takes in the agents of tabs that are gone. */
+const lookAfterOthers = (tools: Tools, { clock, store }: Platform, node: Node, page: MemoryHub): (() => Promise<void>) => {
+  const { database } = tools
+  return watchSlots({
+    name: database,
+    clock,
+    isNeeded: async (slot) => {
+      const { active, pending } = await belongingsOf(store, slot)
+      return active.length + pending.length > 0
+    },
+    empty: async (slot) => {
+      const { pending } = await belongingsOf(store, slot)
+      // Only who has to be asked about a handoff needs more than the line inside this page.
+      const network = async (seed: Uint8Array): Promise<Network> =>
+        pending.length === 0 ? page.join(seed) : besideNetwork(page.join(seed), await tools.reach(seed))
+      const platform = await tools.platform(1, network)
+      await emptySlot(platform, { slot, to: node.id, residence: residenceOf(slot, database) })
+    },
+    onerror: (slot, error) => {
+      const message = `the agents of the closed tab ${slot} could not be taken in: ${error instanceof Error ? error.message : error}`
+      tools.warn({ code: 'CLOSED_TAB', message })
+    },
+  })
 }

@@ -1,7 +1,7 @@
 export { guardBackForwardCache } from './bfcache.ts'
 export { type CanRun, canRun, type Missing } from './can-run.ts'
 export { type WorkerClock, type WorkerClockOptions, workerClock } from './clock.ts'
-export { type BrowserNodeOptions, createNode } from './create-node.ts'
+export { type BrowserNodeOptions, createNode, type NodeWarning } from './create-node.ts'
 export { type WebCryptoOptions, webCrypto } from './crypto.ts'
 export { claimSlot, livingSlots, type Slot, type SlotOptions } from './slots.ts'
 export { openIdbStore, requestPersistence } from './store.ts'

@@ -11,7 +11,7 @@ import { IgorError } from '@igor/core'
 import { readItem, writeItem } from './web-storage.ts'
 
 /** Milliseconds for which a slot stays reserved for the reload of the tab that left it. */
-const RELOAD_GRACE = 1500
+export const RELOAD_GRACE = 1500
 /** Slots of one store; tabs beyond that are refused. More tabs than that, each a node, no machine bears. */
 const MAX_SLOTS = 256
 
@@ -95,22 +95,10 @@ function reserved(mark: number, now: number): number {
   return left > 0 && left <= RELOAD_GRACE ? left : 0
 }
 
-/** Takes the lock, waiting for it at most `wait` ms. @returns undefined when it is not to be had */
+/** Makes the slot this tab's own, waiting for its lock at most `wait` ms. @returns undefined when it is not to be had */
 async function hold(name: string, slot: string, wait: number, signal: AbortSignal | undefined): Promise<Slot | undefined> {
-  const taken = Promise.withResolvers<boolean>()
-  const done = Promise.withResolvers<void>()
-  const options: LockOptions =
-    wait === 0 ? { ifAvailable: true } : { signal: AbortSignal.any([AbortSignal.timeout(wait), ...(signal ? [signal] : [])]) }
-  const gone = navigator.locks
-    .request(lockName(name, slot), options, (lock) => {
-      taken.resolve(lock !== null)
-      return lock === null ? undefined : done.promise
-    })
-    .catch(() => taken.resolve(false))
-  if (!(await taken.promise)) {
-    signal?.throwIfAborted()
-    return undefined
-  }
+  const give = await lock(name, slot, wait, signal)
+  if (give === undefined) return undefined
   writeItem('sessionStorage', ownKey(name), slot)
   mark(name, slot, 0)
   const onhide = () => mark(name, slot, Date.now())
@@ -119,9 +107,67 @@ async function hold(name: string, slot: string, wait: number, signal: AbortSigna
     slot,
     release: async () => {
       window.removeEventListener('pagehide', onhide)
+      await give()
+    },
+  }
+}
+
+/** @returns what gives the lock back; undefined when it is not to be had within `wait` ms */
+async function lock(
+  name: string,
+  slot: string,
+  wait: number,
+  signal: AbortSignal | undefined,
+): Promise<(() => Promise<void>) | undefined> {
+  const taken = Promise.withResolvers<boolean>()
+  const done = Promise.withResolvers<void>()
+  const options: LockOptions =
+    wait === 0 ? { ifAvailable: true } : { signal: AbortSignal.any([AbortSignal.timeout(wait), ...(signal ? [signal] : [])]) }
+  const gone = navigator.locks
+    .request(lockName(name, slot), options, (held) => {
+      taken.resolve(held !== null)
+      return held === null ? undefined : done.promise
+    })
+    .catch(() => taken.resolve(false))
+  if (await taken.promise) {
+    return async () => {
       done.resolve()
       await gone
-    },
+    }
+  }
+  signal?.throwIfAborted()
+  return undefined
+}
+
+/**
+ * Slots that were in use and that no living tab holds, with the milliseconds since their tabs left, as far as
+ * they said so.
+ */
+export async function deadSlots(name = 'igor'): Promise<readonly { slot: string; leftMs?: number }[]> {
+  const held = await livingSlots(name)
+  const now = Date.now()
+  return SLOTS.flatMap((slot) => {
+    const left = held.has(slot) ? undefined : readItem('localStorage', markKey(name, slot))
+    if (left === undefined) return []
+    const leftMs = now - Number(left)
+    // 0: it holds the slot, or crashed; a mark of the future is of a clock that was set back.
+    return [{ slot, ...(Number(left) > 0 && leftMs >= 0 ? { leftMs } : {}) }]
+  })
+}
+
+/**
+ * Acts for a slot whose tab is gone: no tab can take it until `task` has ended. Not this tab's own by that.
+ *
+ * @returns false when another tab has it
+ */
+export async function actFor(name: string, slot: string, task: () => Promise<void>): Promise<boolean> {
+  const give = await lock(name, slot, 0, undefined)
+  if (give === undefined) return false
+  try {
+    await task()
+    return true
+  } finally {
+    await give()
   }
 }
 
