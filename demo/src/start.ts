@@ -10,6 +10,7 @@ import { fetchParts, type GalleryItem, loadGallery } from './gallery.ts'
 import type { App } from './state.ts'
 import { said } from './words.ts'
 
+/** Who welcomed this browser, once somebody did. */
 const WELCOMED = 'igor.welcomed'
 /** Whoever opens several tabs at once is welcomed once. */
 const WELCOME_LOCK = 'igor.welcome'
@@ -51,7 +52,8 @@ const welcome = async (app: App): Promise<void> => {
       localStorage.setItem(WELCOMED, 'before')
       return
     }
-    if (await startFromGallery(app, first)) localStorage.setItem(WELCOMED, 'yes')
+    const agent = await startFromGallery(app, first)
+    if (agent !== undefined) localStorage.setItem(WELCOMED, agent.id)
   })
 }
 
