@@ -243,7 +243,9 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const delta = ran?.result.delta ?? (leaving || stateIsDue() ? await deltaSince(entries) : undefined)
       const hasNews = delta !== undefined || entries.length > 0
       const change = { host: next, orders: [], entries, ...(delta === undefined ? {} : { delta }) }
-      const left = leaving && (await leaveWith(hasNews ? change : undefined, standstill(ran !== undefined)))
+      // What was journaled since the last state leaves with it, though nothing came in this turn.
+      const leaves = hasNews || ledger.since.bytes > 0
+      const left = leaving && (await leaveWith(leaves ? change : undefined, standstill(ran !== undefined)))
       if (!left && hasNews) await write(change, admitted.length > 0 || (ran !== undefined && hasOutput(ran.result)))
       for (const waiting of admitted) waiting.resolve()
       if (ran !== undefined) output.show(ran.result, ran.entry.header.time, next.tick + 1)
