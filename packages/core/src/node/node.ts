@@ -149,7 +149,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   })
   const heard = openPeers(context, self, (said) => {
     if (said !== undefined) meetings.heard(said)
-    changed()
+    // Nothing that this node says of itself: answering each word with another would never end.
+    tell()
   })
   peers = heard
   const sources = { peer: network.id, residents, peers: heard, owner }
