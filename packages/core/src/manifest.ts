@@ -113,9 +113,15 @@ const peer = (value: unknown, path: string): string => {
   return bad(path, `text of 1 to ${MAX_PEER_CHARS} characters without spaces`, value)
 }
 
+/** A word that could be a peer id or a DID: a list with a slip of the pen in it lets nobody in, and nobody sees why. */
+const PEER = /^(12D3KooW|Qm|did:key:z)[1-9A-HJ-NP-Za-km-z]+$/
+
 const peers = (value: unknown, path: string): readonly string[] => {
   if (!Array.isArray(value) || value.length > MAX_PEERS) return bad(path, `an array of at most ${MAX_PEERS} peers`, value)
-  return value.map((one, i) => peer(one, `${path}[${i}]`))
+  return value.map((one, i) => {
+    const word = peer(one, `${path}[${i}]`)
+    return PEER.test(word) ? word : bad(`${path}[${i}]`, 'a peer id (12D3KooW…) or a DID (did:key:z…)', word)
+  })
 }
 
 /** A field of the object itself: `__proto__` and its like are never looked up. */

@@ -1,8 +1,16 @@
 /** Waiting that can be ended, and leaves nothing behind. */
 
-/** What went wrong, in words: browsers reject with events that say nothing. */
+/** A reason is a part of one line. */
+const MAX_REASON = 200
+
+/** What went wrong, in words: browsers reject with events that say nothing. Each reason once, however many ways were tried. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
+  const reasons = error instanceof AggregateError ? new Set(error.errors.map(reasonOf)) : [wordsOf(error)]
+  const text = [...reasons].join('; ')
+  return text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text
+}
+
+function wordsOf(error: unknown): string {
   return error instanceof Error && error.message !== '' ? error.message : 'the connection was refused'
 }
 

@@ -4,7 +4,7 @@ import { type CommonOptions, contextOf, defineNodeCommand } from '../command.ts'
 import { usageError } from '../failure.ts'
 import { type Io, type Output, safe } from '../output.ts'
 import { LOOPBACK } from '../page/server.ts'
-import { DEFAULT_PORT, type IceServer, parseCount, parseIceServer, parsePort, parsePrice } from '../up/options.ts'
+import { DEFAULT_PORT, type IceServer, parseCount, parseIceServer, parsePeer, parsePort, parsePrice } from '../up/options.ts'
 import type { Up, UpOptions } from '../up/start.ts'
 
 interface Options extends CommonOptions {
@@ -16,6 +16,7 @@ interface Options extends CommonOptions {
   readonly price?: bigint
   readonly allow?: readonly string[]
   readonly relay?: readonly string[]
+  readonly announce?: readonly string[]
   readonly iceServer?: readonly IceServer[]
   readonly tlsCert?: string
   readonly tlsKey?: string
@@ -40,8 +41,9 @@ export function upCommand(io: Io): Command {
     .option('--name <name>', 'what others see (default: made from the peer id)')
     .option('--max-agents <count>', 'agents hosted at a time (default: 100)', read(parseCount))
     .option('--price <amount>', 'per second of nominal execution, such as 0.25 (default: 0)', read(parsePrice))
-    .option('--allow <peer...>', "take only these peers' agents (default: everyone's)")
+    .option('--allow <peer...>', "take only these peers' agents (default: everyone's)", collect(parsePeer))
     .option('--relay <multiaddr...>', 'nodes to stay connected to')
+    .option('--announce <multiaddr...>', 'where others reach this node, when it stands behind a NAT or a proxy')
     .option(
       '--ice-server <url...>',
       'STUN or TURN server, such as stun:example.org:3478 (default: none)',
@@ -97,6 +99,7 @@ function upOptions(options: Options, dataDir: string, io: Io, output: Output): U
       ...(options.allow === undefined ? {} : { allow: options.allow }),
     },
     relays: options.relay ?? [],
+    ...(options.announce === undefined ? {} : { announce: options.announce }),
     iceServers: options.iceServer ?? [],
     ...(tlsCert === undefined || tlsKey === undefined ? {} : { tls: { cert: tlsCert, key: tlsKey } }),
     onevent: ({ level, message }) => {

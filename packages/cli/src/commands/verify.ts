@@ -92,7 +92,7 @@ async function verify(what: string, context: Context): Promise<Verdict | Convict
     epoch: chain.epoch,
     tick: chain.tick,
     hosts: chain.hosts,
-    asserted: chain.asserted.map(({ record }) => record.toString()),
+    asserted: chain.asserted.map(({ record, asserts }) => `${asserts} (${record})`),
   }
 }
 
@@ -148,8 +148,8 @@ function describe(verdict: Verdict | Conviction, what: string): string {
   ]
   if (verdict.agent !== null) lines.push(verdict.agent)
   if (verdict.hosts.length > 0) lines.push(describeHosts(verdict.hosts))
-  for (const record of verdict.asserted ?? []) {
-    lines.push(`recovered by force at ${record}: from there, that it has one life rests on its owner's word`)
+  for (const asserted of verdict.asserted ?? []) {
+    lines.push(`recovered by force, its owner says ${asserted}: from there, that it has one life rests on its owner's word`)
   }
   return lines.join('\n')
 }

@@ -33,6 +33,12 @@ export function parseCount(text: string): number {
   return value
 }
 
+/** @throws Error that says what a peer id is */
+export function parsePeer(text: string): string {
+  if (!/^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/.test(text)) throw new Error('not a peer id, which begins with 12D3KooW: see igor id')
+  return text
+}
+
 /** @throws Error */
 export function parsePrice(text: string): bigint {
   const price = parseMoney(text)

@@ -29,6 +29,7 @@ export interface UpOptions {
   readonly name?: string
   readonly policy: NodePolicy
   readonly relays: readonly string[]
+  readonly announce?: readonly string[]
   readonly iceServers: readonly IceServer[]
   /** Paths of PEM files. */
   readonly tls?: { readonly cert: string; readonly key: string }
@@ -135,7 +136,7 @@ async function refuseSecond(dataDir: string, signal: AbortSignal): Promise<void>
 }
 
 async function makeNode(options: UpOptions): Promise<Node> {
-  const { dataDir, name, policy, relays, iceServers, host, port, onevent } = options
+  const { dataDir, name, policy, relays, announce, iceServers, host, port, onevent } = options
   try {
     return await createNode({
       dataDir,
@@ -145,6 +146,7 @@ async function makeNode(options: UpOptions): Promise<Node> {
       iceServers,
       onwarning: ({ message }) => onevent({ level: 'warn', message }),
       ...(name === undefined ? {} : { name }),
+      ...(announce === undefined ? {} : { announce }),
     })
   } catch (error) {
     if (codeOf(error) === 'EADDRINUSE') {
