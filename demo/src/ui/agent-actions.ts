@@ -88,7 +88,7 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
   const retire = button('end', 'action-retire', 'Retire', async (status) => {
     const yes = await confirm({
       title: `Retire ${status.name}?`,
-      text: `It stops at tick ${status.tick} and does not tick again. Its history stays and can be checked. Only its owner could bring it back, from a record of this end.`,
+      text: `It stops at its next tick and does not tick again. Its history stays and can be checked. Only its owner could bring it back, from a record of this end.`,
       yes: 'Retire it',
       danger: true,
     })

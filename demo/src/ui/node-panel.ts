@@ -7,6 +7,7 @@ import { fail, open } from '../actions.ts'
 import { copyText } from '../clipboard.ts'
 import { h, type Piece, setText, show } from '../dom.ts'
 import { saveFile } from '../files.ts'
+import { sendsHome, setSendsHome } from '../home.ts'
 import type { App } from '../state.ts'
 import { bytes, fileName, plural } from '../words.ts'
 import { icon } from './icons.ts'
@@ -45,6 +46,18 @@ export const nodePanel = (app: App): Piece<undefined> => {
     'Ask the browser to keep it',
   )
   const kept = h('p', { class: 'hint', attr: { role: 'status' } })
+  const home = h('input', {
+    id: 'home-when-hidden',
+    attr: { type: 'checkbox', ...(sendsHome() ? { checked: '' } : {}) },
+    on: { change: () => setSendsHome(home.checked) },
+  })
+  const homePart = h(
+    'section',
+    { class: 'part' },
+    h('header', { class: 'part-head' }, h('h3', { text: 'When nobody looks' })),
+    h('label', { class: 'toggle' }, home, h('span', { text: 'Send my agents to the server when this page is hidden' })),
+    h('p', { class: 'dim', text: 'Phones and tablets put hidden pages to sleep; the server does not sleep.' }),
+  )
   const problem = problemBox(() => {
     app.state.problems.delete(PLACE)
     app.changed()
@@ -138,6 +151,7 @@ export const nodePanel = (app: App): Piece<undefined> => {
     ),
     problem.el,
     h('section', { class: 'part' }, h('header', { class: 'part-head' }, h('h3', { text: 'Memory' })), storage, keep, kept),
+    homePart,
     keysPart(app, PLACE),
     h(
       'section',
@@ -187,6 +201,7 @@ export const nodePanel = (app: App): Piece<undefined> => {
                 : 'The browser may clear it when the disk is full or the page long unused, and the agents that live here with it.'
             }`,
       )
+      show(homePart, app.state.site !== undefined)
       show(keep, usage?.persistent === false)
       problem.update(app.state.problems.get(PLACE))
       const list = node.multiaddrs.join('\n')
