@@ -46,7 +46,12 @@ for (const [name, n] of KERNELS) {
   const late = pairs.slice(10)
   const ratio = Math.min(...late.map(([, inside]) => inside)) / Math.min(...late.map(([outside]) => outside))
   ratios.push(ratio)
-  report({ what: `instrumented / bare, ${name}`, value: ratio, unit: 'x', note: `${median(late.map(([outside]) => outside)).toFixed(1)} ms bare` })
+  report({
+    what: `instrumented / bare, ${name}`,
+    value: ratio,
+    unit: 'x',
+    note: `${median(late.map(([outside]) => outside)).toFixed(1)} ms bare`,
+  })
 }
 const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length)
 report({ what: 'instrumented / bare, geometric mean', value: mean, unit: 'x', atMost: 1.15 })

@@ -17,8 +17,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SandboxError } from '../src/errors.ts'
 import { type Instrumented, instrument } from '../src/instrument.ts'
-import { callBits, type NumberType, sizeOf } from './bits.ts'
 import { bareOf, type FunctionExport, functionExports } from './bare.ts'
+import { callBits, type NumberType, sizeOf } from './bits.ts'
 
 const { values } = parseArgs({
   options: {
@@ -50,7 +50,10 @@ function generate(seed: number): Uint8Array<ArrayBuffer> | undefined {
   const random = randomOf(seed)
   const input = join(folder, 'input')
   const output = join(folder, 'output.wasm')
-  writeFileSync(input, Uint8Array.from({ length: 200 + (random() % 4000) }, () => random()))
+  writeFileSync(
+    input,
+    Uint8Array.from({ length: 200 + (random() % 4000) }, () => random()),
+  )
   const passes = values['keep-nans'] ? ['--remove-imports'] : ['--remove-imports', '--denan']
   const features = ['--mvp-features', ...FEATURES.map((name) => `--enable-${name}`)]
   try {
@@ -69,7 +72,13 @@ interface Run {
   memory: Uint8Array
 }
 
-function run(bytes: Uint8Array<ArrayBuffer>, instrumented: Instrumented, calls: readonly FunctionExport[], seed: number, metered: boolean): Run {
+function run(
+  bytes: Uint8Array<ArrayBuffer>,
+  instrumented: Instrumented,
+  calls: readonly FunctionExport[],
+  seed: number,
+  metered: boolean,
+): Run {
   const said: string[] = []
   const imports: Record<string, Record<string, (...args: unknown[]) => unknown>> = {}
   for (const { module, name, results } of instrumented.imports) {
@@ -100,7 +109,11 @@ function run(bytes: Uint8Array<ArrayBuffer>, instrumented: Instrumented, calls: 
   for (const { name, params, results } of calls) {
     const length = params.reduce((sum, type) => sum + sizeOf(type as NumberType), 0)
     const args = Uint8Array.from({ length }, () => (random() % 3 === 0 ? random() : 0))
-    attempt(name, () => Array.from(callBits(exports[name], { params, results } as never, args), (byte) => byte.toString(16).padStart(2, '0')).join(''))
+    attempt(name, () =>
+      Array.from(callBits(exports[name], { params, results } as never, args), (byte) => byte.toString(16).padStart(2, '0')).join(
+        '',
+      ),
+    )
   }
   result.memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer)
   return result
@@ -113,8 +126,10 @@ const digests: string[] = []
 
 function compare(seed: number, bare: Run, inside: Run): void {
   const told: string[] = []
-  const length = inside.stopped || bare.stopped ? Math.min(bare.outcomes.length, inside.outcomes.length - 1) : bare.outcomes.length
-  for (let i = 0; i < length; i++) if (bare.outcomes[i] !== inside.outcomes[i]) told.push(`${bare.outcomes[i]} | ${inside.outcomes[i]}`)
+  const length =
+    inside.stopped || bare.stopped ? Math.min(bare.outcomes.length, inside.outcomes.length - 1) : bare.outcomes.length
+  for (let i = 0; i < length; i++)
+    if (bare.outcomes[i] !== inside.outcomes[i]) told.push(`${bare.outcomes[i]} | ${inside.outcomes[i]}`)
   if (!inside.stopped && !bare.stopped) {
     if (bare.said.join('\n') !== inside.said.join('\n')) told.push('said something else')
     const [a, b] = [bare.memory, inside.memory]

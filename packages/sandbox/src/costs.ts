@@ -18,6 +18,12 @@ for (const free of [Op.block, Op.loop, Op.else, Op.end, Op.unreachable]) COST[fr
 /** memory.fill, copy and init cost one more for each 2^this bytes. */
 export const BULK_SHIFT = 3
 
+/**
+ * What a forward branch skips is charged all the same if it costs no more than this: it saves the charge at the branch,
+ * which costs more.
+ */
+export const SMALL_COST = 16
+
 /** A page that `memory.grow` adds. */
 export const PAGE_COST = 1000
 

@@ -41,7 +41,7 @@ export class EditList {
   at = new Uint32Array(1024)
   /** Where copying goes on: behind what it replaces. */
   next = new Uint32Array(1024)
-  value = new Uint32Array(1024)
+  value = new Int32Array(1024)
   /** 0: so far nothing asks for it. */
   needed = new Uint8Array(1024)
 

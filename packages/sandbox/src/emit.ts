@@ -184,11 +184,11 @@ export class BodyWriter {
         break
       case Edit.canonicalF32:
       case Edit.readF32:
-        this.#canonical(this.#locals[F32] as number, 0x5c, Op.f32Const, NAN_F32)
+        this.#canonical(this.#locals[F32] as number, 0x5b, Op.f32Const, NAN_F32)
         break
       case Edit.canonicalF64:
       case Edit.readF64:
-        this.#canonical(this.#locals[F64] as number, 0x62, Op.f64Const, NAN_F64)
+        this.#canonical(this.#locals[F64] as number, 0x61, Op.f64Const, NAN_F64)
         break
       case Edit.canonicalF32x4:
         this.#canonicalLanes(0x41, [...NAN_F32, ...NAN_F32, ...NAN_F32, ...NAN_F32])
@@ -204,7 +204,7 @@ export class BodyWriter {
     const fuel = this.#locals[FUEL] as number
     if ((flags & FROM_GLOBAL) !== 0) out.op(Op.globalGet, this.#globals.fuel)
     else out.op(Op.localGet, fuel)
-    if (cost > 0) {
+    if (cost !== 0) {
       out.constant(Op.i64Const, cost)
       out.byte(Op.i64Sub)
     }
@@ -226,14 +226,13 @@ export class BodyWriter {
   }
 
   /** A float that differs from itself is a NaN. */
-  #canonical(local: number, differs: number, constant: number, bits: readonly number[]): void {
+  #canonical(local: number, equals: number, constant: number, bits: readonly number[]): void {
     const out = this.#out
     out.op(Op.localTee, local)
+    out.put(constant, ...bits)
     out.op(Op.localGet, local)
-    out.put(differs, Op.if, 0x40, constant, ...bits)
-    out.op(Op.localSet, local)
-    out.byte(Op.end)
     out.op(Op.localGet, local)
+    out.put(equals, Op.select)
   }
 
   #canonicalLanes(equals: number, bits: readonly number[]): void {

@@ -27,6 +27,10 @@ export const Role = {
   control: 11,
   /** SIMD, by the table below. */
   vector: 12,
+  /** Gives a float that is no NaN. */
+  number: 13,
+  /** Gives the float that stands in it. */
+  constant: 14,
 } as const
 
 /** Roles of one-byte opcodes. */
@@ -40,8 +44,9 @@ set(Role.seesTwo, 0x1b, 0x1c, 0x98, 0xa6) // select, copysign
 set(Role.localGet, Op.localGet)
 set(Role.localSet, Op.localSet)
 set(Role.localTee, Op.localTee)
-set(Role.exact, Op.globalGet, 0x2a, 0x2b, Op.f32Const, Op.f64Const) // and loads
-set(Role.exact, 0xb2, 0xb3, 0xb4, 0xb5, 0xb7, 0xb8, 0xb9, 0xba, 0xbe, 0xbf) // from integers
+set(Role.exact, Op.globalGet, 0x2a, 0x2b, 0xbe, 0xbf) // loads, reinterpretations
+set(Role.number, 0xb2, 0xb3, 0xb4, 0xb5, 0xb7, 0xb8, 0xb9, 0xba) // from integers
+set(Role.constant, Op.f32Const, Op.f64Const)
 set(Role.seesOne, Op.globalSet, 0x38, 0x39, 0xbc, 0xbd) // stores, reinterpretations
 set(Role.seesOne, 0x8b, 0x8c, 0x99, 0x9a) // abs, neg
 set(Role.blind, 0xa8, 0xa9, 0xaa, 0xab, 0xae, 0xaf, 0xb0, 0xb1) // to integers

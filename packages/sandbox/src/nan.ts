@@ -14,6 +14,12 @@ import { EFFECT, EFFECT_FD, Op } from './opcodes.ts'
 import { Reader } from './reader.ts'
 import { type FuncType, ValType } from './types.ts'
 
+/** In place of an edit: the operand is no NaN. */
+const NUMBER = -1
+
+/** Chains of copies are followed so far; beyond it, copies count as bits that are kept as they are. */
+const MAX_ROUNDS = 8
+
 export class NanPlan {
   readonly #module: ParsedModule
   readonly #edits: EditList
@@ -28,6 +34,8 @@ export class NanPlan {
   #exact = new Uint8Array(1024)
   /** The results that were put into locals: edit and local by turns. */
   readonly #kept: number[] = []
+  /** What was copied from one local to another, by turns. */
+  readonly #copies: number[] = []
 
   constructor(module: ParsedModule, edits: EditList, frames: Frames) {
     this.#module = module
@@ -37,6 +45,7 @@ export class NanPlan {
 
   enter(body: Body): void {
     this.#kept.length = 0
+    this.#copies.length = 0
     if (!this.#idle) {
       this.#makers.fill(0)
       this.#idle = true
@@ -98,6 +107,12 @@ export class NanPlan {
       case Role.localGet:
         this.#get(immediate, end, height)
         break
+      case Role.number:
+        this.#place(NUMBER, top)
+        break
+      case Role.constant:
+        this.#place(this.#isNan(op, end) ? 0 : NUMBER, height)
+        break
       case Role.localSet:
         this.#set(immediate, top)
         makers[top] = 0
@@ -113,6 +128,7 @@ export class NanPlan {
 
   /** Says which edits are needed after all. */
   leave(): void {
+    this.#spread()
     const { needed, kind, value, count } = this.#edits
     for (let i = 0; i < count; i++) {
       // What a local holds as it is needs no edit where it is read.
@@ -120,6 +136,21 @@ export class NanPlan {
     }
     for (let i = 0; i < this.#kept.length; i += 2) {
       if (this.#exact[this.#kept[i + 1] as number] === 1) needed[this.#kept[i] as number] = 1
+    }
+  }
+
+  /** What is copied from a local that holds bits as they are is such bits, too. */
+  #spread(): void {
+    const copies = this.#copies
+    let changed = copies.length > 0
+    for (let round = 0; changed; round++) {
+      changed = false
+      for (let i = 0; i < copies.length; i += 2) {
+        const to = copies[i + 1] as number
+        if (this.#exact[to] === 1 || (round < MAX_ROUNDS && this.#exact[copies[i] as number] === 0)) continue
+        this.#exact[to] = 1
+        changed = true
+      }
     }
   }
 
@@ -131,9 +162,20 @@ export class NanPlan {
 
   /** The NaNs of the operand at `slot` are of the engine's choice, unless the edit is made. */
   #give(kind: number, end: number, slot: number, value = 0): void {
+    this.#place(this.#edits.push(kind, end, end, value, 0, 0) + 1, slot)
+  }
+
+  #place(maker: number, slot: number): void {
     this.#idle = false
     if (slot + 4 >= this.#makers.length) this.#makers = grown(this.#makers, slot * 2)
-    this.#makers[slot] = this.#edits.push(kind, end, end, value, 0, 0) + 1
+    this.#makers[slot] = maker
+  }
+
+  /** Whether the constant that ends at `end` is a NaN. */
+  #isNan(op: number, end: number): boolean {
+    const { bytes } = this.#module
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    return Number.isNaN(op === Op.f32Const ? view.getFloat32(end - 4, true) : view.getFloat64(end - 8, true))
   }
 
   #see(slot: number): void {
@@ -162,12 +204,14 @@ export class NanPlan {
       return
     }
     const maker = this.#makers[slot] as number
-    const kind = maker > 0 ? this.#edits.kind[maker - 1] : undefined
-    if (kind === Edit.canonicalF32 || kind === Edit.canonicalF64) this.#kept.push(maker - 1, local)
-    else {
+    if (maker === NUMBER) return
+    if (maker === 0) {
       this.#exact[local] = 1
-      this.#see(slot)
+      return
     }
+    this.#kept.push(maker - 1, local)
+    const { kind, value } = this.#edits
+    if ((kind[maker - 1] as number) >= Edit.readF32) this.#copies.push(value[maker - 1] as number, local)
   }
 
   #control(op: number, immediate: number, depth: number, height: number): void {

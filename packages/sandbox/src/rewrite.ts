@@ -75,11 +75,12 @@ class BodyEditor implements Visitor {
   }
 
   instruction(op: number, at: number, end: number, immediate: number, depth: number, height: number): void {
-    if (this.#dead >= 0) {
+    const live = this.#dead < 0
+    if (!live) {
       if (depth !== this.#dead || (op !== Op.end && op !== Op.else)) return
       this.#dead = -1
     }
-    this.#fuel.instruction(op, at, end, immediate, depth)
+    this.#fuel.instruction(op, at, end, immediate, depth, live)
     this.#nan.instruction(op, end, immediate, depth, height)
     if (op > 0xff) {
       if (op === Op.dataDrop) this.#drop(immediate, at, end)
