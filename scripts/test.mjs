@@ -1,11 +1,12 @@
 // `npm test`: every check of the project, on a fresh clone too. Each stage runs, whatever the one before it found; the last
-// line is `N passed, N failed`. Options: --only STAGE,… and --skip STAGE,… (lint, build, packages, unit, browser, e2e).
+// line is `N passed, N failed`. Options: --only STAGE,… and --skip STAGE,… (lint, build, packages, unit, browser,
+// engines, e2e).
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from './build.mjs'
 import { checkPackages } from './check-packages.mjs'
-import { ensureInstalled, environment, isBuilt, run, runTool, tools } from './workspace.mjs'
+import { ensureInstalled, environment, isBuilt, root, run, runTool, tools } from './workspace.mjs'
 
 /** Longer than any stage takes, also on a machine that is busy with other work; one that hangs must end. */
 const STAGE_MS = 25 * 60_000
@@ -22,6 +23,7 @@ const stages = [
   { name: 'packages', needs: ['build'], run: packagesStage },
   { name: 'unit', needs: ['build'], run: (scratch) => vitest('node', scratch) },
   { name: 'browser', needs: ['chromium'], run: (scratch) => vitest('chromium', scratch) },
+  { name: 'engines', needs: ['chromium'], run: engines },
   { name: 'e2e', needs: ['build', 'chromium'], run: playwright },
 ]
 
@@ -59,6 +61,14 @@ async function vitest(project, scratch) {
     failed: report.numFailedTests + broken.length,
     skipped: report.numPendingTests + report.numTodoTests,
   })
+}
+
+/** The same programs in every engine of this machine. @param {string} scratch @returns {Promise<Counts>} */
+async function engines(scratch) {
+  const file = join(scratch, 'engines.json')
+  const run = join(root, 'packages', 'core', 'conformance', 'run.mjs')
+  const code = await runTool(run, [`--report=${file}`], { timeoutMs: STAGE_MS })
+  return settle(code, await readReport(file, code))
 }
 
 /** @param {string} scratch @returns {Promise<Counts>} */

@@ -22,7 +22,7 @@ typedef struct {
 
 static const Kind kinds[] = {
     {"coral", 0.0545f, 0.0620f}, {"spots", 0.0350f, 0.0650f}, {"maze", 0.0290f, 0.0570f},
-    {"worms", 0.0460f, 0.0630f}, {"waves", 0.0140f, 0.0450f},
+    {"worms", 0.0460f, 0.0630f}, {"waves", 0.0140f, 0.0390f},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -62,7 +62,9 @@ static void step(void) {
       const int at = y * SIDE + x;
       const float reaction = u0[at] * v0[at] * v0[at];
       u[now][at] = u0[at] + around(u0, x, y) - reaction + kind->feed * (1 - u0[at]);
-      v[now][at] = v0[at] + 0.5f * around(v0, x, y) + reaction - (kind->feed + kind->kill) * v0[at];
+      const float grown = v0[at] + 0.5f * around(v0, x, y) + reaction - (kind->feed + kind->kill) * v0[at];
+      // What is left of nothing decays for ever, and numbers that small take processors twenty times as long.
+      v[now][at] = grown < 1e-20f ? 0 : grown;
     }
 }
 
