@@ -30,7 +30,7 @@
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br $each)))
     (i32.add (local.get $to) (local.get $i)))
-  ;; A message: id u16, kind u8. Kinds: 1 fails at every other second, 2 asks for three more ticks, 3 grows.
+  ;; A message: id u16, kind u8. Kinds: 1 fails at half of all times, 2 asks for three more ticks, 3 grows.
   (func $take
     (local $id i32) (local $kind i32) (local $at i32) (local $bit i32)
     (local.set $id (i32.and (i32.load16_u (i32.const 1024)) (i32.const 511)))
@@ -42,7 +42,7 @@
       (then (i32.store (i32.const 16) (i32.add (i32.load (i32.const 16)) (i32.const 1)))))
     (i32.store8 (local.get $at) (i32.or (i32.load8_u (local.get $at)) (local.get $bit)))
     (if (i32.and (i32.eq (local.get $kind) (i32.const 1))
-          (i32.and (i32.wrap_i64 (i64.div_u (call $now) (i64.const 1000000000))) (i32.const 1)))
+          (i32.shr_u (i32.mul (i32.wrap_i64 (i64.div_u (call $now) (i64.const 1000000))) (i32.const 0x9E3779B9)) (i32.const 31)))
       (then (unreachable)))
     (if (i32.eq (local.get $kind) (i32.const 2)) (then (i32.store (i32.const 4) (i32.const 3))))
     (if (i32.eq (local.get $kind) (i32.const 3))

@@ -41,7 +41,7 @@ interface Known {
 
 const CAPABILITIES = { clock: { version: 1 }, rand: { version: 1 }, log: { version: 1 }, inbox: { version: 1 } }
 /** An agent is asked again to go on after so long. */
-const RESUME_US = 20 * SECOND
+const RESUME_US = 10 * SECOND
 
 export const createWorkload = (world: World, random: Random, options: WorkloadOptions): Workload => {
   const { scheduler, checks, machines, trace } = world
@@ -167,8 +167,10 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   }
 
   const bring = (one: Known): void => {
-    const file = one.files.at(-1)
+    const file = settling ? one.files.shift() : one.files.at(-1)
     if (file === undefined) return
+    // Whoever carries it goes on to the next, and comes back later.
+    if (settling) one.files.push(file)
     const wrong = random.chance(0.1) && !settling
     const machine = machines[wrong ? random.below(machines.length) : file.to]
     const node = machine?.node
@@ -241,9 +243,23 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   spawnSoon(options.agents + 2)
   next()
 
+  /** One that was packed up by a process that died before it gave the file out: the file can be made again. */
+  const packAgain = (one: Known): void => {
+    if (one.files.length > 0) return
+    const pending = [...checks.rowsOf(one.id)].find(([, { state }]) => state === 'handoff-pending')
+    const source = up().find(({ index }) => index === pending?.[0])
+    if (source === undefined) return
+    attempt(source, `packs ${shortOf(one.id)} up again`, async () => {
+      const bytes = await source.node.agent(one.id).export()
+      for (const { index } of machines) if (index !== source.index) one.files.push({ to: index, bytes })
+      return `${bytes.length} bytes`
+    })
+  }
+
   const settle = (): void => {
     settling = true
     for (const one of known) {
+      packAgain(one)
       bring(one)
       const host = up().find(({ node }) => node.agents().some(({ agent, here, state }) => here && agent === one.id && ['paused', 'faulted'].includes(state)))
       if (host !== undefined) order(one, host, 'resume')
