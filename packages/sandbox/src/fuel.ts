@@ -10,28 +10,55 @@
  * @module
  */
 import { BULK_SHIFT, costOf, SMALL_COST } from './costs.ts'
-import { Edit, type EditList, FROM_GLOBAL, TO_GLOBAL, TO_LOCAL } from './edits.ts'
+import { Edit, type EditList, FROM_GLOBAL, grown, TO_GLOBAL, TO_LOCAL } from './edits.ts'
 import type { Frames } from './frames.ts'
 import { Op } from './opcodes.ts'
 
-/** What is known of an open block. */
-interface Block {
-  /** Ways that lead to its end, or from an `if` to its `else`, but for the one from what stands before. */
-  branches: number
+/** What is known of the open blocks, by their depth. */
+class Blocks {
+  /** Ways that lead to the block's end, or from an `if` to its `else`, but for the one from what stands before. */
+  branches: Uint32Array = new Uint32Array(256)
   /** Of a loop: the charge before it, and what those who go to its head pay for the run there. */
-  before: number
-  prepaid: number
+  before: Int32Array = new Int32Array(256)
+  prepaid: Int32Array = new Int32Array(256)
   /** Most that any loop up to this block is prepaid. */
-  mostPrepaid: number
+  mostPrepaid: Int32Array = new Int32Array(256)
+
+  open(depth: number, branches: number): void {
+    if (depth === this.branches.length) {
+      this.branches = grown(this.branches, depth * 2)
+      this.before = grown(this.before, depth * 2)
+      this.prepaid = grown(this.prepaid, depth * 2)
+      this.mostPrepaid = grown(this.mostPrepaid, depth * 2)
+    }
+    this.branches[depth] = branches
+    this.prepaid[depth] = 0
+    this.mostPrepaid[depth] = depth === 0 ? 0 : (this.mostPrepaid[depth - 1] as number)
+  }
 }
 
-/** A charge before a forward branch, which is not needed if what the branch skips is little. */
-interface Soft {
+/**
+ * Charges before forward branches since the last that stays. One is not needed if what its branch skips is little.
+ */
+class SoftCharges {
+  length = 0
   /** The edit; -1: there was nothing to charge. */
-  readonly edit: number
-  readonly cost: number
+  edit: Int32Array = new Int32Array(64)
+  cost: Int32Array = new Int32Array(64)
   /** Depth of the block to whose end the branch leads. */
-  readonly target: number
+  target: Int32Array = new Int32Array(64)
+
+  push(edit: number, cost: number, target: number): void {
+    const i = this.length++
+    if (i === this.edit.length) {
+      this.edit = grown(this.edit, i * 2)
+      this.cost = grown(this.cost, i * 2)
+      this.target = grown(this.target, i * 2)
+    }
+    this.edit[i] = edit
+    this.cost[i] = cost
+    this.target[i] = target
+  }
 }
 
 export class FuelPlan {
@@ -41,11 +68,10 @@ export class FuelPlan {
   #pending = 0
   /** `FROM_GLOBAL` after a call, until someone needs it in the local. */
   #place = FROM_GLOBAL
-  readonly #blocks: Block[] = []
+  readonly #blocks = new Blocks()
   /** Frames up to here are targets of a `br_table`. */
   #targetedUpTo = -1
-  /** Charges since the last that stays. */
-  readonly #soft: Soft[] = []
+  readonly #soft = new SoftCharges()
   /** Depth of the loop at whose head this run started; -1: it started elsewhere. */
   #head = -1
   /** What the whole body costs if each instruction runs once. */
@@ -62,11 +88,10 @@ export class FuelPlan {
   enter(): void {
     this.#pending = 0
     this.#place = FROM_GLOBAL
-    this.#blocks.length = 0
     this.#targetedUpTo = -1
     this.#soft.length = 0
     this.#head = -1
-    this.#open(0)
+    this.#blocks.open(0, 0)
     this.total = 0
     this.calls = false
     this.leavesEarly = false
@@ -79,14 +104,14 @@ export class FuelPlan {
     this.total += cost
     switch (op) {
       case Op.block:
-        this.#open(0)
+        this.#blocks.open(depth + 1, 0)
         break
       case Op.loop:
         this.#loop(at, end, depth)
         break
       case Op.if:
-        this.#open(1)
-        this.#split(at, depth + 1)
+        this.#blocks.open(depth + 1, 1)
+        this.#split(at, depth + 1, depth + 1)
         break
       case Op.else:
         this.#else(at, depth, live)
@@ -126,11 +151,6 @@ export class FuelPlan {
     }
   }
 
-  #open(branches: number): void {
-    const mostPrepaid = this.#blocks.at(-1)?.mostPrepaid ?? 0
-    this.#blocks.push({ branches, before: -1, prepaid: 0, mostPrepaid })
-  }
-
   /** Where ways part or meet: there it is in the local. */
   #toLocal(at: number): void {
     if (this.#pending !== 0 || this.#place === FROM_GLOBAL) this.#charge(at, TO_LOCAL)
@@ -149,33 +169,31 @@ export class FuelPlan {
   }
 
   /** A forward branch to the end of the block at this depth. */
-  #split(at: number, target: number): void {
-    this.#prepay()
+  #split(at: number, target: number, depth: number): void {
+    this.#prepay(depth)
     if (this.#place === FROM_GLOBAL) {
       this.#toLocal(at)
-      this.#soft.push({ edit: -1, cost: 0, target })
+      this.#soft.push(-1, 0, target)
       return
     }
     const cost = this.#pending
     const edit = cost === 0 ? -1 : this.#edits.push(Edit.charge, at, at, cost, TO_LOCAL)
-    this.#soft.push({ edit, cost, target })
+    this.#soft.push(edit, cost, target)
     this.#pending = 0
   }
 
   /** If this is the run at a loop's head, those who go there pay it. */
-  #prepay(): void {
+  #prepay(depth: number): void {
     const head = this.#head
     this.#head = -1
     if (head < 0 || this.#pending <= 0 || this.#place === FROM_GLOBAL) return
-    const block = this.#blocks[head] as Block
+    const { prepaid, mostPrepaid, before } = this.#blocks
     const { needed, value } = this.#edits
-    block.prepaid = this.#pending
-    for (let i = head; i < this.#blocks.length; i++) {
-      const inner = this.#blocks[i] as Block
-      inner.mostPrepaid = Math.max(inner.mostPrepaid, block.prepaid)
-    }
-    needed[block.before] = 1
-    value[block.before] = (value[block.before] as number) + block.prepaid
+    const charge = before[head] as number
+    prepaid[head] = this.#pending
+    for (let i = head; i <= depth; i++) mostPrepaid[i] = Math.max(mostPrepaid[i] as number, this.#pending)
+    needed[charge] = 1
+    value[charge] = (value[charge] as number) + this.#pending
     this.#pending = 0
   }
 
@@ -183,9 +201,8 @@ export class FuelPlan {
     const pending = this.#pending
     const needed = pending !== 0 || this.#place === FROM_GLOBAL ? 1 : 0
     this.#soft.length = 0
-    this.#open(0)
-    const before = this.#edits.push(Edit.charge, at, at, pending, this.#place | TO_LOCAL, needed)
-    ;(this.#blocks.at(-1) as Block).before = before
+    this.#blocks.open(depth + 1, 0)
+    this.#blocks.before[depth + 1] = this.#edits.push(Edit.charge, at, at, pending, this.#place | TO_LOCAL, needed)
     this.#pending = 0
     this.#place = 0
     this.#head = depth + 1
@@ -194,12 +211,12 @@ export class FuelPlan {
 
   #else(at: number, depth: number, live: boolean): void {
     if (!live) return
-    ;(this.#blocks[depth] as Block).branches++
-    this.#split(at, depth)
+    this.#blocks.branches[depth] = (this.#blocks.branches[depth] as number) + 1
+    this.#split(at, depth, depth)
   }
 
   #end(at: number, depth: number, live: boolean): void {
-    const { branches } = this.#blocks.pop() as Block
+    const branches = this.#blocks.branches[depth] as number
     if (this.#head === depth) this.#head = -1
     const tabled = depth <= this.#targetedUpTo
     this.#targetedUpTo = Math.min(this.#targetedUpTo, depth - 1)
@@ -222,14 +239,13 @@ export class FuelPlan {
     if (first < 0 || this.#place === FROM_GLOBAL) return false
     let skipped = this.#pending
     for (let i = soft.length - 1; i >= first; i--) {
-      const { target, cost } = soft[i] as Soft
-      if (target !== depth) return false
-      if (i > first) skipped += cost
+      if (soft.target[i] !== depth) return false
+      if (i > first) skipped += soft.cost[i] as number
       if (skipped > SMALL_COST) return false
     }
-    this.#pending = skipped + (soft[first] as Soft).cost
+    this.#pending = skipped + (soft.cost[first] as number)
     for (let i = first; i < soft.length; i++) {
-      const { edit } = soft[i] as Soft
+      const edit = soft.edit[i] as number
       if (edit >= 0) this.#edits.needed[edit] = 0
     }
     soft.length = first
@@ -238,23 +254,23 @@ export class FuelPlan {
 
   #branch(op: number, at: number, immediate: number, depth: number): void {
     const outermost = depth - immediate
-    const target = this.#blocks[outermost] as Block
     const back = op !== Op.brTable && this.#frames.opcode[outermost] === Op.loop
-    if (op !== Op.brTable) target.branches++
+    if (op !== Op.brTable) this.#blocks.branches[outermost] = (this.#blocks.branches[outermost] as number) + 1
     if (outermost === 0) {
       this.leavesEarly = true
       if (op === Op.brTable) this.#payTable(depth)
       this.#charge(at, op === Op.br ? TO_GLOBAL : TO_GLOBAL | TO_LOCAL)
     } else if (op === Op.brTable) {
-      this.#prepay()
+      this.#prepay(depth)
       this.#payTable(depth)
       this.#toLocal(at)
     } else if (back) {
-      this.#pending += target.prepaid
+      const prepaid = this.#blocks.prepaid[outermost] as number
+      this.#pending += prepaid
       this.#toLocal(at)
       // Who does not go round gets it back.
-      if (op === Op.brIf) this.#pending = -target.prepaid
-    } else if (op === Op.brIf) this.#split(at, outermost)
+      if (op === Op.brIf) this.#pending = -prepaid
+    } else if (op === Op.brIf) this.#split(at, outermost, depth)
     else this.#toLocal(at)
     if (op === Op.brTable) this.#targetedUpTo = depth
     if (op !== Op.brIf) {
@@ -265,6 +281,6 @@ export class FuelPlan {
 
   /** A table may lead to any of the loops that are open. */
   #payTable(depth: number): void {
-    this.#pending += (this.#blocks[depth] as Block).mostPrepaid
+    this.#pending += this.#blocks.mostPrepaid[depth] as number
   }
 }

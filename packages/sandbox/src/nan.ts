@@ -29,6 +29,8 @@ export class NanPlan {
   /** No function so far has had such an operand. */
   #idle = true
   #params = 0
+  /** Whether the body has a local that is a vector. */
+  hasVectors = false
   /** Types of the locals, and whether each may hold bits that are not the engine's choice. */
   #types = new Uint8Array(1024)
   #exact = new Uint8Array(1024)
@@ -56,6 +58,7 @@ export class NanPlan {
       this.#types = new Uint8Array(body.locals * 2)
       this.#exact = new Uint8Array(body.locals * 2)
     }
+    this.hasVectors = params.includes(ValType.v128)
     this.#types.set(params)
     this.#exact.fill(1, 0, this.#params)
     this.#exact.fill(0, this.#params, body.locals)
@@ -63,7 +66,9 @@ export class NanPlan {
     let local = this.#params
     for (let i = 0; i < body.groups; i++) {
       const count = reader.u32()
-      this.#types.fill(reader.byte(), local, local + count)
+      const type = reader.byte()
+      if (type === ValType.v128) this.hasVectors = true
+      this.#types.fill(type, local, local + count)
       local += count
     }
   }
@@ -152,12 +157,6 @@ export class NanPlan {
         changed = true
       }
     }
-  }
-
-  /** Whether the body has a local of this type. */
-  holds(type: number, locals: number): boolean {
-    const at = this.#types.indexOf(type)
-    return at >= 0 && at < locals
   }
 
   /** The NaNs of the operand at `slot` are of the engine's choice, unless the edit is made. */

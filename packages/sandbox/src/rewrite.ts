@@ -15,7 +15,7 @@ import { NanPlan } from './nan.ts'
 import { Op } from './opcodes.ts'
 import { exceeds, malformed, Reader } from './reader.ts'
 import { Section } from './sections.ts'
-import { type FuncType, ValType } from './types.ts'
+import type { FuncType } from './types.ts'
 import type { Writer } from './writer.ts'
 
 /** What the bodies need besides themselves. */
@@ -95,7 +95,7 @@ class BodyEditor implements Visitor {
     const { module, out } = this.#context
     this.#nan.leave()
     const type = module.types[module.functions[body.index] as number] as FuncType
-    const vectors = this.#vectors || this.#nan.holds(ValType.v128, body.locals)
+    const vectors = this.#vectors || this.#nan.hasVectors
     const frame = frameBytes(body.locals, height, vectors)
     const { calls, total, leavesEarly } = this.#fuel
     const start = out.length
