@@ -317,6 +317,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
         const until = rests() ? MAX_BACKOFF_MS : due - now
         await clock.sleep(until, nudge.signal).catch(() => {})
       }
+      // Others have the thread between two batches of one that always has more to do.
+      else if (more) await clock.sleep(0, signal).catch(() => {})
       if (nudge.signal.aborted) nudge = new AbortController()
       if (!signal.aborted) await serial(step)
     }
