@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { slim } from './slim.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const agents = join(here, '../agents')
@@ -29,7 +30,7 @@ const OPTIONS = {
 
 /** @param {{minify: boolean, plugins: import('esbuild').Plugin[]}} options */
 const bundle = async ({ minify, plugins }) => {
-  const common = { ...OPTIONS, minify, plugins, sourcemap: minify ? false : 'linked', outdir: here }
+  const common = { ...OPTIONS, minify, plugins: [slim, ...plugins], sourcemap: minify ? false : 'linked', outdir: here }
   const code = await build({
     ...common,
     entryPoints: {

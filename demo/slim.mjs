@@ -1,0 +1,29 @@
+// What libraries bring along and a page of ours never runs stays out of its bundle. Each part says what it does without, and a
+// library that has changed in that place fails the build instead of the page.
+import { readFile } from 'node:fs/promises'
+
+/** Nodes have Ed25519 keys: a peer with another kind is nobody that a page could meet. */
+const NO_SECP256K1 = `
+const absent = () => { throw new Error('this page speaks to nodes with Ed25519 keys alone') }
+export const secp256k1 = { sign: absent, verify: absent, getPublicKey: absent, keygen: absent, Point: { fromBytes: absent, fromHex: absent },
+  utils: { randomSecretKey: absent, isValidPublicKey: absent } }
+`
+
+/** Gossip is measured only where somebody collects metrics. */
+const METRICS = 'export function getMetrics('
+const NO_METRICS = "export function getMetrics() { throw new Error('a page gathers no metrics') }\n"
+
+/** @type {import('esbuild').Plugin} */
+export const slim = {
+  name: 'slim',
+  setup(build) {
+    build.onResolve({ filter: /^@noble\/curves\/secp256k1\.js$/ }, ({ path }) => ({ path, namespace: 'slim' }))
+    build.onLoad({ filter: /.*/, namespace: 'slim' }, () => ({ contents: NO_SECP256K1 }))
+    build.onLoad({ filter: /@libp2p\/gossipsub\/dist\/src\/metrics\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8')
+      const at = source.indexOf(METRICS)
+      if (at < 0) throw new Error(`${path} has no getMetrics any more: see demo/slim.mjs`)
+      return { contents: source.slice(0, at) + NO_METRICS }
+    })
+  },
+}
