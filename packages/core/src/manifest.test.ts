@@ -133,7 +133,7 @@ describe('refuses', () => {
     expect(parse).toThrow(expect.objectContaining({ code: 'BAD_MANIFEST' }))
   })
 
-  it.each(['wallet', 'pricing', 'http', 'x402'])('%s, by name: no node offers it yet', (name) => {
+  it.each(['http', 'x402'])('%s, by name: no node offers it yet', (name) => {
     expect(() => parseManifest({ capabilities: { [name]: { version: 1 } } })).toThrow(
       expect.objectContaining({ code: 'CAPABILITY_NOT_GRANTED', message: expect.stringContaining(`capabilities.${name}`) }),
     )

@@ -12,6 +12,7 @@ import type { Context } from './context.ts'
 import type { HostPart } from './host-part.ts'
 import type { Ledger } from './ledger.ts'
 import { readModule } from './modules.ts'
+import { createReceipts } from './receipts.ts'
 import { createRoots, readImage, replayEntries } from './present.ts'
 
 /** Ticks that one batch may run when the agent asks for more at once … */
@@ -83,6 +84,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
   const { context, ledger, executor, manifest } = options
   const { clock } = context
   const roots = createRoots(context)
+  const receipts = createReceipts()
   let { placed, onbegin, onfirst } = options
   let aside: string | undefined
   let hangs = 0
@@ -140,7 +142,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
       limit: payable !== undefined && payable < fuel ? payable : fuel,
       price: chain.price,
       balance: meter.budget,
-      receipts: [],
+      receipts: manifest.capabilities.has('wallet') ? receipts(ledger.records) : [],
     }
   }
 
@@ -157,9 +159,9 @@ export const createRunner = (options: RunnerOptions): Runner => {
       const root = await roots(ledger.records, header.epoch)
       const { payable } = ledger
       const posted = clock.elapsed()
-      const { tick, time, limit, price, balance, receipts } = header
+      const { tick, time, limit, price, balance } = header
       const running = executor.run(at, {
-        ...{ tick, time, limit, price, balance, receipts, root },
+        ...{ tick, time, limit, price, balance, receipts: header.receipts, root },
         messages: host.inbox,
         maxTicks: BATCH_TICKS,
         maxMs: BATCH_MS,

@@ -14,6 +14,11 @@ const OFFERED = {
   log: { igor: { log_emit: 'i32 i32 ->' }, wasi: { fd_write: 'i32 i32 i32 i32 -> i32' } },
   view: { igor: { view_show: 'i32 i32 i32 i32 i32 -> i32' }, wasi: {} },
   inbox: { igor: { inbox_next: 'i32 i32 -> i32' }, wasi: {} },
+  wallet: {
+    igor: { wallet_balance: '-> i64', wallet_receipt_count: '-> i32', wallet_receipt: 'i32 i32 i32 -> i32' },
+    wasi: {},
+  },
+  pricing: { igor: { node_price: '-> i64' }, wasi: {} },
   kv: {
     igor: { kv_get: 'i32 i32 i32 i32 -> i32', kv_put: 'i32 i32 i32 i32 -> i32', kv_delete: 'i32 i32 -> i32' },
     wasi: {},
@@ -22,8 +27,6 @@ const OFFERED = {
 
 /** Part of the interface, but no version of this node serves them yet: asking is refused, never ignored. */
 const WITHHELD = {
-  wallet: ['wallet_balance', 'wallet_receipt_count', 'wallet_receipt'],
-  pricing: ['node_price'],
   http: ['http_request'],
   x402: ['wallet_pay'],
 } as const

@@ -95,6 +95,21 @@ const inboxNext: Make = (host) => (ptr: I32, cap: I32) => {
   return message.length
 }
 
+const walletBalance: Make = (host) => () => host.session().terms.balance
+
+const walletReceiptCount: Make = (host) => () => host.session().terms.receipts.length
+
+const walletReceipt: Make = (host) => (index: I32, ptr: I32, cap: I32) => {
+  const to = span(host, ptr, cap)
+  const receipt = host.session().terms.receipts[index >>> 0]
+  if (receipt === undefined) return NOT_FOUND
+  if (receipt.length > to.length) return TOO_SMALL
+  to.set(receipt)
+  return receipt.length
+}
+
+const nodePrice: Make = (host) => () => host.session().terms.price
+
 const keyAt = (host: Host, ptr: I32, length: I32): Uint8Array | undefined => {
   const key = span(host, ptr, length)
   return key.length === 0 || key.length > MAX_KV_KEY ? undefined : key
@@ -130,6 +145,8 @@ const TABLE: Readonly<Record<Capability, Readonly<Record<string, Make>>>> = {
   log: { log_emit: logEmit },
   view: { view_show: viewShow },
   inbox: { inbox_next: inboxNext },
+  wallet: { wallet_balance: walletBalance, wallet_receipt_count: walletReceiptCount, wallet_receipt: walletReceipt },
+  pricing: { node_price: nodePrice },
   kv: { kv_get: kvGet, kv_put: kvPut, kv_delete: kvDelete },
 }
 

@@ -28,6 +28,8 @@ export interface Session {
   readonly init: Uint8Array
   /** Unix ns. */
   readonly time: bigint
+  /** What the attempt's header says of money. */
+  readonly terms: Pick<Attempt, 'price' | 'balance' | 'receipts'>
   readonly kv: KvDraft
   /** The next message, without taking it. */
   peek(): Uint8Array | undefined
@@ -76,6 +78,7 @@ export const createSession = (attempt: Attempt, init: Uint8Array, kv: Kv, sha256
   return {
     init,
     time: attempt.time,
+    terms: attempt,
     kv: draftKv(kv),
     peek: () => attempt.messages[taken],
     take: () => void taken++,
