@@ -6,9 +6,9 @@
 import { chunkEntries, type JournalEntry, type LineageRecord, type RunEntry } from '@igor/lineage'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
+import type { Crypto } from '../platform.ts'
 import type { Image, Replayed, ReplayStep } from '../worker/protocol.ts'
 import { advanceHost } from './advance.ts'
-import type { Context } from './context.ts'
 import type { HostPart } from './host-part.ts'
 import type { Ledger } from './ledger.ts'
 import { seedRoot } from './seed.ts'
@@ -34,7 +34,11 @@ export const readImage = async (ledger: Ledger): Promise<Image> => {
 }
 
 /** Roots of the seeds, by epoch. */
-export const createRoots = ({ crypto }: Context): ((records: readonly LineageRecord[], epoch: number) => Promise<Uint8Array>) => {
+export const createRoots = ({
+  crypto,
+}: {
+  readonly crypto: Pick<Crypto, 'sha256'>
+}): ((records: readonly LineageRecord[], epoch: number) => Promise<Uint8Array>) => {
   let last: { readonly epoch: number; readonly root: Uint8Array } | undefined
   return async (records, epoch) => {
     if (last?.epoch !== epoch)
@@ -54,15 +58,29 @@ interface Step {
   readonly step: ReplayStep
 }
 
-const differs = (agent: string, { header, ticks, fuel, taken, failed }: RunEntry, found: Replayed | undefined): IgorError => {
+/** An entry does not come out again. */
+export class ReplayDiffers extends IgorError {
+  readonly entry: RunEntry
+  /** How it went here; undefined: not at all. */
+  readonly found: Replayed | undefined
+  constructor(message: string, entry: RunEntry, found: Replayed | undefined) {
+    super('REPLAY_DIFFERS', message)
+    this.entry = entry
+    this.found = found
+  }
+}
+
+const differs = (agent: string, entry: RunEntry, found: Replayed | undefined): ReplayDiffers => {
+  const { header, ticks, fuel, taken, failed } = entry
   const was = `${ticks} ticks, ${fuel} fuel, ${taken} messages${failed === null ? '' : ', then a failure'}`
   const is =
     found === undefined
       ? 'nothing'
       : `${found.ticks} ticks, ${found.fuel} fuel, ${found.taken} messages${found.failed ? ', then a failure' : ''}`
-  return new IgorError(
-    'REPLAY_DIFFERS',
+  return new ReplayDiffers(
     `the journal of ${agent} does not come out again: from tick ${header.tick} on it says ${was}; running it gave ${is}`,
+    entry,
+    found,
   )
 }
 
@@ -79,7 +97,7 @@ const isSame = ({ ticks, fuel, taken, failed }: RunEntry, found: Replayed | unde
  * @param host of that state
  * @param rootOf the root of an epoch's seeds
  * @returns the host's part after them; its kv is that of the state
- * @throws IgorError REPLAY_DIFFERS, and what the executor throws
+ * @throws ReplayDiffers, and what the executor throws
  */
 export const replayEntries = async (
   executor: Executor,
@@ -118,7 +136,10 @@ export const replayEntries = async (
     if (entry.kind === 'run') {
       const { tick, time, limit, price, balance, receipts, epoch } = entry.header
       const header = { tick, time, limit, price, balance, receipts, root: await rootOf(epoch) }
-      steps.push({ entry, step: { ...header, messages: arrivals, ticks: entry.ticks, failed: entry.failed !== null } })
+      steps.push({
+        entry,
+        step: { ...header, messages: arrivals, ticks: entry.ticks, fuel: entry.fuel, failed: entry.failed !== null },
+      })
       arrivals = []
       fuel += entry.fuel + (entry.failed === null ? 0n : limit)
     }

@@ -33,7 +33,7 @@ const givenTo = (records: readonly LineageRecord[], at: number): Ready | undefin
 }
 
 /** @param records the anchors, oldest first, from genesis */
-export const seedRoot = async (crypto: Crypto, records: readonly LineageRecord[]): Promise<Uint8Array> => {
+export const seedRoot = async (crypto: Pick<Crypto, 'sha256'>, records: readonly LineageRecord[]): Promise<Uint8Array> => {
   const hash = async (...parts: readonly Uint8Array[]): Promise<Uint8Array> => {
     const [digest] = await crypto.sha256([concat(text.encode('igor/r/1'), ...parts)])
     return digest ?? new Uint8Array(32)

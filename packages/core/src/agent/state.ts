@@ -56,6 +56,21 @@ export interface NextState {
 }
 
 /** @param delta everything that changed since `before`; absent: memory and globals are the same */
+export const blockAfter = (before: StateBlock, host: CID, delta: Delta | undefined): StateBlock => ({
+  version: 1,
+  memory:
+    delta === undefined
+      ? before.memory
+      : applyDigests(
+          before.memory,
+          delta.memoryBytes,
+          delta.chunks.map(([index, , digest]) => [index, digest] as const),
+        ),
+  globals: delta?.globals ?? before.globals,
+  host,
+})
+
+/** @param delta as of `blockAfter` */
 export const nextState = async (
   crypto: Crypto,
   agent: string,
@@ -67,15 +82,7 @@ export const nextState = async (
   const hostBytes = encodeHostPart(part)
   const host = cborCid(hostBytes)
   const chunks = delta?.chunks ?? []
-  const memory =
-    delta === undefined
-      ? before.block.memory
-      : applyDigests(
-          before.block.memory,
-          delta.memoryBytes,
-          chunks.map(([index, , digest]) => [index, digest] as const),
-        )
-  const block: StateBlock = { version: 1, memory, globals: delta?.globals ?? before.block.globals, host }
+  const block = blockAfter(before.block, host, delta)
   const encoded = await encodeCurrent(crypto, block)
   const put: (readonly [string, Uint8Array])[] = [
     [keys.block(agent, nameOf(encoded.cid)), encoded.bytes],

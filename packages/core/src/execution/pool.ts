@@ -311,7 +311,7 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
     const placement = placements.get(placed.place)
     if (placement === undefined) throw new IgorError('HOST_FAULT', 'the worker that held the agent was lost: place it again')
     const ticks = steps.reduce((sum, step) => sum + step.ticks + 1, 0)
-    const packed = steps.map((step) => ({ ...packAttempt(step), ticks: step.ticks, failed: step.failed }))
+    const packed = steps.map((step) => ({ ...packAttempt(step), ticks: step.ticks, fuel: step.fuel, failed: step.failed }))
     try {
       const request = { type: 'replay', place: placed.place, inbox: inbox.map(packBytes), steps: packed } as const
       const reply = await placement.seat.lane.ask(request, REPLAY_MS + ticks * placement.tickMs)

@@ -82,10 +82,17 @@ interface Bounds {
   /** By `Tools.now`. */
   readonly end: number
   readonly allowance: bigint
+  /** Stops after the tick with which it used more. */
+  readonly most?: bigint
 }
 
-/** Exactly so many ticks. */
-const exactly = (maxTicks: number): Bounds => ({ maxTicks, end: Number.POSITIVE_INFINITY, allowance: UNBOUNDED })
+/** Exactly so many ticks, as long as they use no more fuel than `most`. */
+const exactly = (maxTicks: number, most = UNBOUNDED): Bounds => ({
+  maxTicks,
+  end: Number.POSITIVE_INFINITY,
+  allowance: UNBOUNDED,
+  most,
+})
 const UNBOUNDED = 2n ** 64n
 
 /** `longest` is the time of the longest tick, ms, `started` when the first did, `ended` when the last one did; `failed` what stopped the tick after the completed ones. */
@@ -215,7 +222,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
   }
 
   /** Runs ticks; what they did is not kept yet. */
-  const play = (attempt: Attempt, { instance, use }: Live, { maxTicks, end, allowance }: Bounds): Ran => {
+  const play = (attempt: Attempt, { instance, use }: Live, { maxTicks, end, allowance, most = UNBOUNDED }: Bounds): Ran => {
     const session = createSession(attempt, spec.init, kv, tools.sha256)
     use(session)
     const { limit } = attempt
@@ -243,7 +250,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       const after = tools.now()
       longest = Math.max(longest, after - before)
       before = after
-      if (!more || after >= end || session.logBytes() >= MAX_JOB_LOG) break
+      if (!more || after >= end || fuel > most || session.logBytes() >= MAX_JOB_LOG) break
     }
     return { session, ticks: done, more, fuel, longest, started, ended: before }
   }
@@ -329,15 +336,15 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     ran = true
     const results: Replayed[] = []
     let waiting = [...inbox]
-    for (const { ticks, failed, messages, ...header } of steps) {
+    for (const { ticks, fuel, failed, messages, ...header } of steps) {
       waiting = [...waiting, ...messages]
       const attempt: Attempt = { ...header, messages: waiting }
-      const { done, failure } = attemptTicks(attempt, exactly(failed ? ticks + 1 : ticks), alive)
+      const { done, failure } = attemptTicks(attempt, exactly(failed ? ticks + 1 : ticks, fuel), alive)
       keep(attempt, done)
       const taken = done.session.taken()
       waiting = waiting.slice(taken)
       results.push({ ticks: done.ticks, fuel: done.fuel, taken, failed: failure !== undefined })
-      if (done.ticks !== ticks || (failure !== undefined) !== failed) break
+      if (done.ticks !== ticks || done.fuel !== fuel || (failure !== undefined) !== failed) break
       alive()
     }
     return results

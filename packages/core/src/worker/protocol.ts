@@ -100,6 +100,8 @@ export interface ReplayStep extends Attempt {
   /** What came into the inbox before it; what was there is not repeated. */
   readonly messages: readonly Uint8Array[]
   readonly ticks: number
+  /** That they used, together: who uses more is not run on. */
+  readonly fuel: bigint
   /** The tick after them failed. */
   readonly failed: boolean
 }
