@@ -30,6 +30,9 @@ export type FaultKind = keyof typeof RATES
 /** Kinds after which an agent may have halted, or worse: rare, or nothing else would be tested. */
 const GRAVE: readonly FaultKind[] = ['disk is lost', 'disk is an older copy, unnoticed', 'disk is an older copy elsewhere', 'sectors flip']
 
+/** All that can be left out of a run. */
+export const LEFT_OUT: readonly string[] = [...Object.keys(RATES), 'weather', 'threads']
+
 export interface FaultPlan {
   /** A minute, of each kind. */
   readonly rates: ReadonlyMap<FaultKind, number>
@@ -38,16 +41,27 @@ export interface FaultPlan {
 }
 
 /** @param level from 0 (none) to 1 */
-export const drawPlan = (random: Random, level: number): FaultPlan => {
+export const drawPlan = (random: Random, level: number, without: readonly string[] = []): FaultPlan => {
   const rates = new Map<FaultKind, number>()
   for (const [kind, most] of Object.entries(RATES) as [FaultKind, number][]) {
-    if (random.chance((GRAVE.includes(kind) ? 0.15 : 0.4) * level)) rates.set(kind, random.scaled(most / 10, most))
+    const happens = random.chance((GRAVE.includes(kind) ? 0.15 : 0.4) * level)
+    const rate = random.scaled(most / 5, 2 * most)
+    if (happens && !without.includes(kind)) rates.set(kind, rate)
   }
-  return { rates, weather: random.chance(0.5 * level), threads: random.chance(0.2 * level) }
+  const [weather, threads] = [random.chance(0.5 * level), random.chance(0.2 * level)]
+  return { rates, weather: weather && !without.includes('weather'), threads: threads && !without.includes('threads') }
 }
 
 /** Begins to let things go wrong. */
-export const createFaults = (world: World, workload: Workload, random: Random, plan: FaultPlan, untilUs: number, longestUs: number): void => {
+export const createFaults = (
+  world: World,
+  workload: Workload,
+  streams: Random,
+  plan: FaultPlan,
+  untilUs: number,
+  longestUs: number,
+): void => {
+  let random = streams
   const { scheduler, machines, lines, checks } = world
   const any = (): number => random.below(machines.length)
   const copies = new Map<number, Disk[]>()
@@ -142,21 +156,24 @@ export const createFaults = (world: World, workload: Workload, random: Random, p
     },
   }
 
-  const soon = (kind: FaultKind, rate: number): void => {
-    scheduler.after((MINUTE / rate) * random.scaled(0.1, 4), () => {
+  const soon = (kind: FaultKind, rate: number, own: Random): void => {
+    scheduler.after((MINUTE / rate) * own.scaled(0.1, 4), () => {
       if (scheduler.now >= untilUs) return
+      random = own
       const machine = any()
       world.fault(kind, machine, kind)
       happen[kind](machine)
-      soon(kind, rate)
+      soon(kind, rate, own)
     })
   }
-  for (const [kind, rate] of plan.rates) soon(kind, rate)
+  // A stream for each kind: a run without one of them has the others as they were.
+  for (const [kind, rate] of plan.rates) soon(kind, rate, streams.fork(kind))
 
   if (plan.rates.has('disk is an older copy, unnoticed') || plan.rates.has('disk is an older copy elsewhere')) {
+    const own = streams.fork('copies')
     const keep = (): void => {
-      scheduler.after(random.scaled(5 * SECOND, MINUTE), () => {
-        const machine = machines[any()]
+      scheduler.after(own.scaled(5 * SECOND, MINUTE), () => {
+        const machine = machines[own.below(machines.length)]
         // As a backup of a machine that runs: what is not synced is not in it.
         if (machine !== undefined) {
           const disk = machine.disk.copy()
@@ -170,22 +187,23 @@ export const createFaults = (world: World, workload: Workload, random: Random, p
   }
 
   if (plan.weather) {
+    const own = streams.fork('weather')
     const change = (): void => {
       Object.assign(world.weather, {
-        loss: random.chance(0.5) ? random.between(0, 0.3) : 0,
-        duplication: random.chance(0.5) ? random.between(0, 0.5) : 0,
-        reordering: random.chance(0.5) ? random.between(0, 0.5) : 0,
-        breaks: random.chance(0.5) ? random.scaled(0.001, 0.1) : 0,
-        ghosts: random.chance(0.5) ? random.between(0, 0.5) : 0,
+        loss: own.chance(0.5) ? own.between(0, 0.3) : 0,
+        duplication: own.chance(0.5) ? own.between(0, 0.5) : 0,
+        reordering: own.chance(0.5) ? own.between(0, 0.5) : 0,
+        breaks: own.chance(0.5) ? own.scaled(0.001, 0.1) : 0,
+        ghosts: own.chance(0.5) ? own.between(0, 0.5) : 0,
       })
       world.fault('weather', -1, `weather: ${JSON.stringify(world.weather)}`)
-      scheduler.after(random.scaled(5 * SECOND, 2 * MINUTE), () => {
+      scheduler.after(own.scaled(5 * SECOND, 2 * MINUTE), () => {
         if (scheduler.now < untilUs) change()
       })
     }
     change()
   }
-  if (plan.threads) Object.assign(world.threadFaults, { ends: random.scaled(0.001, 0.05), hangs: random.scaled(0.0005, 0.01) })
+  if (plan.threads) Object.assign(world.threadFaults, { ends: streams.scaled(0.001, 0.05), hangs: streams.scaled(0.0005, 0.01) })
 
   scheduler.after(untilUs - scheduler.now, () => {
     lines.mendAll()

@@ -1,1 +1,6 @@
+export { LEFT_OUT } from './faults.ts'
+export type { CrashPlan } from './points.ts'
+export { REQUIRED } from './required.ts'
 export { type RunOptions, type RunResult, runSeed } from './run.ts'
+export { shrink } from './shrink.ts'
+export { type Adding, createSummary, describe, type Failure, reproduce, type Summary } from './summary.ts'

@@ -5,7 +5,7 @@
  */
 import type { Process } from './process.ts'
 
-/** Ends a process at the nth time that it, or any other, comes to a point. */
+/** Ends whichever process comes to a point for the nth time (0: the first). */
 export interface CrashPlan {
   readonly point: string
   readonly nth: number

@@ -4,6 +4,7 @@
  * @module
  */
 import { createFaults, drawPlan } from './faults.ts'
+import type { CrashPlan } from './points.ts'
 import { createRandom } from './random.ts'
 import { createWorkload, type Workload } from './workload.ts'
 import { createWorld, MINUTE, SECOND, type World } from './world.ts'
@@ -18,6 +19,10 @@ export interface RunOptions {
   /** From 0 (nothing goes wrong) to 1. */
   readonly level?: number
   readonly traced?: boolean
+  /** A process ends there too. */
+  readonly crash?: CrashPlan
+  /** Kinds of faults that are left out. */
+  readonly without?: readonly string[]
 }
 
 export interface RunResult {
@@ -26,6 +31,8 @@ export interface RunResult {
   readonly failures: readonly string[]
   /** Of everything that happened, in order. */
   readonly hash: string
+  /** Simulated minutes in which things went wrong. */
+  readonly minutes: number
   readonly simulatedMs: number
   readonly events: number
   readonly nodes: number
@@ -70,7 +77,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const minutes = options.minutes ?? random.scaled(0.2, 1.2)
   const machines = options.nodes ?? 3 + random.below(2)
   const calm = level === 0
-  const plan = drawPlan(random.fork('plan'), level)
+  const plan = drawPlan(random.fork('plan'), level, options.without)
   const untilUs = minutes * MINUTE
   const cramped = !calm && random.chance(0.1)
   const world: World = createWorld({
@@ -91,7 +98,9 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     untilUs,
   })
   if (!calm) createFaults(world, workload, random.fork('faults'), plan, untilUs, Math.min(60 * MINUTE, untilUs / 2))
-  if (!calm && random.chance(0.7)) world.points.planMoment(random.below(2000))
+  const moment = random.chance(0.8) ? random.below(2000) : undefined
+  if (options.crash !== undefined) world.points.plan([options.crash])
+  if (!calm && moment !== undefined) world.points.planMoment(moment)
   for (const { index } of world.machines) scheduler.after(random.between(0, SECOND), () => world.start(index))
   const failed = (): boolean => checks.failures.length > 0
   try {
@@ -104,6 +113,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     seed,
     failures: [...checks.failures],
     hash: world.trace.hash,
+    minutes,
     simulatedMs: scheduler.now / 1000,
     events: scheduler.events,
     nodes: machines,

@@ -217,7 +217,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     const what = random.next()
     if (what < 0.4) send(one, machine)
     else if (what < 0.7) move(one, machine)
-    else if (what < 0.76) carry(one)
+    else if (what < 0.74) carry(one)
     else if (what < 0.84) bring(one)
     else if (what < 0.88) copy(one, random.chance(options.forced))
     else if (what < 0.92) order(one, machine, 'pause')
@@ -258,6 +258,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
 
   const settle = (): void => {
     settling = true
+    for (const { node } of up()) void shareKeys(node).catch(() => {})
     for (const one of known) {
       packAgain(one)
       bring(one)

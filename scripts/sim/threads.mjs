@@ -1,0 +1,72 @@
+// Threads that run seeds of one bundle.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Worker } from 'node:worker_threads'
+
+/** A run that takes longer hangs: the slowest take seconds. */
+const HANGS_MS = 120_000
+
+/**
+ * @param {string} source of the bundle
+ * @param {{threads?: number, traced?: boolean}} [options]
+ */
+export async function openThreads(source, { threads = availableParallelism(), traced = false } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'igor-sim-'))
+  const file = join(folder, 'sim.mjs')
+  await writeFile(file, source)
+  const open = () => new Worker(new URL('worker.mjs', import.meta.url), { workerData: { bundle: pathToFileURL(file).href, traced } })
+  let workers = Array.from({ length: threads }, open)
+
+  /** @returns {Promise<{run: object, result: object, seconds: number}>} */
+  const ask = (index, message) =>
+    new Promise((resolve, reject) => {
+      const worker = workers[index]
+      const late = setTimeout(() => {
+        void worker.terminate()
+        workers[index] = open()
+        over(() => reject(new Error(`a run took longer than ${HANGS_MS / 1000} s`)))
+      }, HANGS_MS)
+      const over = (settle) => {
+        clearTimeout(late)
+        worker.off('message', onmessage)
+        worker.off('error', onerror)
+        settle()
+      }
+      const onmessage = (answer) => over(() => (answer.error === undefined ? resolve(answer) : reject(new Error(answer.error))))
+      const onerror = (error) => over(() => reject(error))
+      worker.on('message', onmessage)
+      worker.on('error', onerror)
+      worker.postMessage(message)
+    })
+
+  return {
+    /** Runs until there are no more, or `onresult` says that it is enough. @param {Iterable<object>} runs */
+    async all(runs, onresult) {
+      const left = runs[Symbol.iterator]()
+      let enough = false
+      await Promise.all(
+        workers.map(async (_, index) => {
+          for (let next = left.next(); !next.done && !enough; next = left.next()) {
+            const { run, result, seconds } = await ask(index, { run: next.value }).catch((error) => ({
+              run: next.value,
+              result: undefined,
+              seconds: 0,
+              error,
+            }))
+            enough ||= onresult(run, result, seconds) === true
+            if (result === undefined) throw new Error(`seed ${run.seed} did not end`)
+          }
+        }),
+      )
+    },
+    shrink: (run) => ask(0, { run, shrinks: true }),
+    one: (run) => ask(0, { run }),
+    async close() {
+      await Promise.all(workers.map((worker) => worker.terminate()))
+      workers = []
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
