@@ -33,7 +33,14 @@ const WITHHELD = {
 
 /** Open to everyone. */
 const INIT_READ = 'i32 i32 i32 -> i32'
-const PROC_EXIT = 'i32 ->'
+/** Those of the open WASI functions that read what they are handed. */
+const WASI_TYPES: Readonly<Record<string, string>> = {
+  args_sizes_get: 'i32 i32 -> i32',
+  environ_sizes_get: 'i32 i32 -> i32',
+  fd_fdstat_get: 'i32 i32 -> i32',
+  poll_oneoff: 'i32 i32 i32 i32 -> i32',
+  proc_exit: 'i32 ->',
+}
 
 /**
  * WASI functions that touch nothing but the program itself: open to everyone, so that C, Rust and Go
@@ -97,9 +104,8 @@ const typeOf = (capability: Capability, module: string, name: string): string =>
 }
 
 const judgeWasi = (full: string, name: string, type: ImportType): ImportVerdict => {
-  if (name === 'proc_exit') return judgeType(full, type, PROC_EXIT)
-  // It answers an error number whatever it is handed.
-  return judgeType(full, type, `${type.params.join(' ')} -> i32`.trim())
+  // Without a type of its own, it answers the same number whatever it is handed.
+  return judgeType(full, type, WASI_TYPES[name] ?? `${type.params.join(' ')} -> i32`.trim())
 }
 
 /** Whether a module may import a function, and if not, why and what to do. */

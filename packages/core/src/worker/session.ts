@@ -40,6 +40,8 @@ export interface Session {
   show(view: View): void
   /** The line that a program writes to its standard output, until it ends. */
   readonly output: { bytes: Uint8Array; length: number }
+  /** How often the program of this tick waited for time to pass. */
+  readonly patience: { waits: number }
   begin(tick: number): void
   end(): void
   /** What is left behind; valid after `end`. */
@@ -65,6 +67,7 @@ export const createSession = (attempt: Attempt, init: Uint8Array, kv: Kv, sha256
   let view: (View & { tick: number }) | undefined
   const logs: LogLine[] = []
   const output = { bytes: new Uint8Array(0), length: 0 }
+  const patience = { waits: 0 }
 
   const log = (bytes: Uint8Array): void => {
     if (++lines > MAX_LINES) return
@@ -91,8 +94,10 @@ export const createSession = (attempt: Attempt, init: Uint8Array, kv: Kv, sha256
       view = { ...shown, tick }
     },
     output,
+    patience,
     begin: (next) => {
       tick = next
+      patience.waits = 0
       stream = undefined
       lines = 0
     },

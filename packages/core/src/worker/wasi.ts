@@ -1,7 +1,7 @@
 /**
  * As much of WASI preview 1 as C, Rust and Go programs need to start (docs/design.md, section 3): clock
  * and random are the tick's, what is written to fd 1 and 2 becomes log lines, there are no arguments, no
- * environment and no files, and all else answers ENOSYS.
+ * environment and no files, waiting takes no time, and all else answers ENOSYS.
  *
  * Numbers and layouts: https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md
  *
@@ -11,6 +11,7 @@ import { Trap } from '@igor/sandbox'
 import { WASI, wasiNames } from './capabilities.ts'
 import { type Host, type HostFunction, MAX_RANDOM, opens, span } from './hostcalls.ts'
 import { MAX_LINE } from './session.ts'
+import { pollOneoff } from './wasi-poll.ts'
 
 const SUCCESS = 0
 const EBADF = 8
@@ -100,6 +101,7 @@ export const wasiImports = (host: Host, granted: readonly string[]): Record<stri
   functions.fd_fdstat_get = fdFdstatGet(host)
   // The C library looks for folders that were opened for it until it is told that there is no such file.
   functions.fd_prestat_get = () => EBADF
+  functions.poll_oneoff = pollOneoff(host)
   functions.sched_yield = () => SUCCESS
   functions.proc_exit = (code: number) => {
     throw new Trap(`the program ended itself with proc_exit(${code}); an agent returns from agent_tick`)
