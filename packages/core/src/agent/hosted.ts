@@ -170,7 +170,13 @@ export const createHosted = (options: HostedOptions): Hosted => {
     const { present } = ledger
     if (present === undefined || ledger.since.bytes === 0) return
     const delta = await deltaSince()
-    await ledger.checkpoint({ host: present, orders: [], entries: [], ...(delta === undefined ? {} : { delta }) })
+    try {
+      await ledger.checkpoint({ host: present, orders: [], entries: [], ...(delta === undefined ? {} : { delta }) })
+    } catch (error) {
+      // The worker counts what it said as known: what changed until then would be in no later answer.
+      runner.unplace()
+      throw error
+    }
   }
 
   /** Lets one task write the change. False: there is none, or it failed. */

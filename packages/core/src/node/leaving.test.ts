@@ -26,4 +26,17 @@ describe('an agent that leaves while it rests', () => {
     else await agent.moveTo(b.id)
     expect(b.agent(agent.id).status).toMatchObject({ here: true, state: 'paused', inbox: 1 })
   })
+
+  it('goes on whole after its disk was too full to write its state', async () => {
+    const [a, b] = [await world.start(), await world.start()]
+    await eventually(a, () => a.peers().length === 1)
+    const agent = await a.spawn({ module: counter(), manifest: manifest({ tick_interval_ms: 100 }) })
+    await nextCount(agent, 2)
+    const { disk } = a
+    disk.capacity = disk.names().reduce((sum, name) => sum + disk.peek(name).length, 0) + 600
+    await expect(agent.export()).rejects.toMatchObject({ code: 'STORE_FULL' })
+    disk.capacity = Number.POSITIVE_INFINITY
+    const { tick } = await agent.moveTo(b.id)
+    expect(await nextCount(b.agent(agent.id), tick + 1)).toEqual({ tick: tick + 1, count: tick + 1 })
+  })
 })
