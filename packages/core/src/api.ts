@@ -177,6 +177,8 @@ export interface Node {
   readonly id: string
   readonly name: string
   readonly multiaddrs: readonly string[]
+  /** Peer id of the witness that this node serves; undefined: none. */
+  readonly witness: string | undefined
   spawn(options: SpawnOptions): Promise<Agent>
   import(file: Uint8Array, options?: ImportOptions): Promise<Agent>
   /**
@@ -200,12 +202,32 @@ export interface Node {
   /** Owner seeds, in hex, first the one that new agents use. */
   exportKeys(): Promise<readonly string[]>
   importKey(seed: Uint8Array): Promise<void>
+  /**
+   * Last words for the agents with a witness that live here, signed beforehand: a page that is being closed has them
+   * carried to a node that serves the witness, which hands them to `release`.
+   */
+  releases(): readonly LastWords[]
+  /**
+   * Takes somebody's last words, for the witness that this node serves or knows: the agent's lease ends in 1.5 s
+   * unless its holder is back. Stale ones change nothing.
+   *
+   * @throws IgorError BAD_MESSAGE
+   */
+  release(words: Uint8Array): Promise<boolean>
   usage(): Promise<StoreUsage>
   /** Called (at most every 100 ms) when agents, peers or addresses changed. Returns a function that ends it. */
   onchange(listener: () => void): () => void
   onevent(listener: (event: NodeEvent) => void): () => void
   /** Stops ticking, finishes commits, closes everything. */
   stop(): Promise<void>
+}
+
+export interface LastWords {
+  readonly agent: string
+  /** Peer id of the witness. */
+  readonly witness: string
+  /** At most 512. */
+  readonly bytes: Uint8Array
 }
 
 /** What a node lets in and asks for. */

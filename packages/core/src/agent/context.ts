@@ -6,6 +6,7 @@
 import type { Sign } from '@igor/lineage'
 import type { NodeEvent } from '../api.ts'
 import type { Clock, Crypto, Network, Store } from '../platform.ts'
+import type { Links } from '../witness/links.ts'
 
 export interface Context {
   readonly clock: Clock
@@ -22,6 +23,8 @@ export interface Context {
   readonly price: bigint
   /** States that stay behind the present one, it included; default `DEFAULT_KEEP`, Infinity for all. */
   readonly keep?: number
+  /** The way to each agent's witness. */
+  readonly links: Links
   /** Names of records that were verified in their chains; see `verifyGently`. */
   readonly verified: Set<string>
   /** Aborted when the node stops. */

@@ -53,6 +53,8 @@ export interface Birth {
   readonly moduleRows: readonly (readonly [string, Uint8Array])[]
   readonly manifest: Uint8Array
   readonly init: Uint8Array
+  /** Peer id; null: none. */
+  readonly witness: string | null
   readonly budget: bigint
   /** Signs with the agent's key. */
   readonly sign: Sign
@@ -87,7 +89,7 @@ export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
     price: context.price,
     authority: context.peer,
     incarnation: context.incarnation,
-    witness: null,
+    witness: birth.witness,
   }
   const genesis = await signRecord(body, birth.sign)
   const chain = startChain(genesis)

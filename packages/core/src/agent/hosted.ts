@@ -10,6 +10,7 @@ import type { AgentEvent, View } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
 import type { Manifest } from '../manifest.ts'
+import { ALONE, type Commitment } from '../witness/holder.ts'
 import type { Delta, JobResult } from '../worker/protocol.ts'
 import { advanceHost } from './advance.ts'
 import { createRunner } from './attempt.ts'
@@ -27,6 +28,8 @@ const MAX_BACKOFF_MS = 60_000
 const MAX_FAULT_WAIT_MS = 5000
 /** Ticks without output are made durable together, at least this often: what a status shows is durable. */
 const DURABLE_MS = 1000
+/** With a witness, what can be seen from elsewhere is bound by a record at least this often. */
+const BIND_MS = 1000
 /** Bytes of journal since the last state: ten thousand agents hold as much in memory. */
 const MAX_JOURNAL_BYTES = 64 * 1024
 /** Fuel since the last state: a restart runs it again, two nominal seconds at most for each agent. */
@@ -40,6 +43,10 @@ export interface Hosted {
   readonly logs: readonly LogLine[]
   readonly view: (View & { readonly tick: number }) | undefined
   readonly memory: number
+  /** When what it did is committed, and until when it may go on. */
+  readonly commitment: Commitment
+  /** Binds what it did by a record when it comes to its next boundary. */
+  bind(): void
   /** Resolves when the message is committed in the inbox, or taken by a committed tick. */
   deliver(id: Uint8Array, message: Uint8Array): Promise<void>
   /** Resolves when the order is committed. */
@@ -67,6 +74,8 @@ export interface HostedOptions {
   readonly executor: Executor
   readonly manifest: Manifest
   readonly init: Uint8Array
+  /** Default: it has no witness. */
+  readonly commitment?: Commitment
   /** What its birth showed: tick 0 is committed already. */
   readonly born?: { readonly result: JobResult; readonly time: bigint }
   /** Already placed in a worker with exactly the current state (after a move). */
@@ -93,6 +102,11 @@ export interface Boundary {
   readonly since: number
 }
 
+interface Promised {
+  readonly keep: () => void
+  readonly fail: (error: unknown) => void
+}
+
 interface Waiting<T> {
   readonly value: T
   readonly resolve: () => void
@@ -100,7 +114,7 @@ interface Waiting<T> {
 }
 
 export const createHosted = (options: HostedOptions): Hosted => {
-  const { context, ledger, manifest, onevent, onchange, onticked } = options
+  const { context, ledger, manifest, onevent, onchange, onticked, commitment = ALONE } = options
   const { clock } = context
   const serial = createSerial()
   const ended = new AbortController()
@@ -115,6 +129,10 @@ export const createHosted = (options: HostedOptions): Hosted => {
   let durableAt = clock.elapsed()
   let more = false
   let followers = 0
+  let boundAt = clock.elapsed()
+  let bindNow = false
+  /** What is seen, or answered, when it is committed. */
+  const outbox: Promised[] = []
   let nudge = new AbortController()
   const messages: Waiting<{ id: Uint8Array; message: Uint8Array }>[] = []
   const orders: Waiting<PendingOrder>[] = []
@@ -193,6 +211,33 @@ export const createHosted = (options: HostedOptions): Hosted => {
     }
   }
 
+  /** Shows and answers when the head is committed: at once where there is no witness. */
+  const promise = (kept: readonly Promised[]): void => {
+    if (!commitment.witnessed) for (const one of kept) one.keep()
+    else
+      commitment.committed().then(
+        () => {
+          for (const one of kept) one.keep()
+          onticked()
+        },
+        (error) => {
+          for (const one of kept) one.fail(error)
+        },
+      )
+  }
+
+  /** Gives what waits in the outbox a record that it can be committed by. */
+  const bindJournal = async (hastens: boolean): Promise<void> => {
+    if (!commitment.witnessed || !isActive()) return
+    const now = clock.elapsed()
+    if (!hastens && !bindNow && (outbox.length === 0 || now - boundAt < BIND_MS)) return
+    if (ledger.open) await ledger.seal()
+    boundAt = now
+    if (bindNow) commitment.hurry()
+    bindNow = false
+    if (outbox.length > 0) promise(outbox.splice(0))
+  }
+
   /** Orders have a record of their own. */
   const obey = async (host: HostPart): Promise<void> => {
     const ordered = applyOrders(host, ledger.lastOrder, orders.splice(0))
@@ -218,13 +263,18 @@ export const createHosted = (options: HostedOptions): Hosted => {
       for (const waiting of applied) waiting.reject(error)
       throw error
     }
-    for (const waiting of applied) waiting.resolve()
+    promise(applied.map(({ resolve, reject }) => ({ keep: resolve, fail: reject })))
     if (ordered.retires) turnAway(new IgorError('NOT_AUTHORITATIVE', `${ledger.agent} was retired`))
     onchange()
   }
 
   const rested = (host: HostPart): boolean =>
-    host.paused || host.faulted !== null || runner.aside !== undefined || taken !== undefined || isExhausted()
+    host.paused ||
+    host.faulted !== null ||
+    runner.aside !== undefined ||
+    taken !== undefined ||
+    isExhausted() ||
+    commitment.left() === 0
 
   /** It is tried when it is due; a message is worth a tick of its own, unless the last ones failed. */
   const isDue = (host: HostPart, now: number): boolean =>
@@ -238,7 +288,10 @@ export const createHosted = (options: HostedOptions): Hosted => {
     let next = before
     try {
       const runs = !rested(next) && isDue(next, started)
-      const ran = runs ? await runner.attempt(next, stateIsDue()) : undefined
+      const tried = runs ? await runner.attempt(next, stateIsDue()) : undefined
+      // The machine may have slept in the middle of it.
+      if (tried !== undefined && commitment.left() === 0) runner.unplace()
+      const ran = commitment.left() === 0 ? undefined : tried
       if (ran !== undefined) {
         lastTickEnd = ran.ended
         more = ran.result.more && ran.result.trap === undefined
@@ -253,8 +306,13 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const leaves = hasNews || ledger.since.bytes > 0
       const left = leaving && (await leaveWith(leaves ? change : undefined, standstill(ran !== undefined)))
       if (!left && hasNews) await write(change, admitted.length > 0 || (ran !== undefined && hasOutput(ran.result)))
-      for (const waiting of admitted) waiting.resolve()
-      if (ran !== undefined) output.show(ran.result, ran.entry.header.time, next.tick + 1)
+      const show = (): void => {
+        if (ran !== undefined) output.show(ran.result, ran.entry.header.time, next.tick + 1)
+      }
+      outbox.push(...admitted.map(({ resolve, reject }) => ({ keep: resolve, fail: reject })))
+      if (ran !== undefined && hasOutput(ran.result)) outbox.push({ keep: show, fail: () => {} })
+      if (left || !commitment.witnessed) promise(outbox.splice(0))
+      else await bindJournal(admitted.length > 0)
       if (ran !== undefined && isActive() && isExhausted()) await settle()
       if (admitted.length > 0 || next.faulted !== null || runner.aside !== undefined || isExhausted()) onchange()
       else if (hasNews) onticked()
@@ -321,7 +379,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const waits = !asked && !nudge.signal.aborted
       if (waits && (rests() || now < due)) {
         const until = rests() ? MAX_BACKOFF_MS : due - now
-        await clock.sleep(until, nudge.signal).catch(() => {})
+        const bound = outbox.length === 0 ? until : Math.max(0, boundAt + BIND_MS - now)
+        await clock.sleep(Math.min(until, bound), nudge.signal).catch(() => {})
       }
       // Others have the thread between two batches of one that always has more to do.
       else if (more) await clock.sleep(0, signal).catch(() => {})
@@ -361,6 +420,11 @@ export const createHosted = (options: HostedOptions): Hosted => {
     get memory() {
       return ledger.current?.block.memory.bytes ?? 0
     },
+    commitment,
+    bind: () => {
+      bindNow = true
+      wake()
+    },
     deliver: (id, message) => enqueue(messages, { id, message }),
     order: (order) => enqueue(orders, order),
     depart: async (task) => {
@@ -392,6 +456,9 @@ export const createHosted = (options: HostedOptions): Hosted => {
       await running
       await serial(async () => {})
       runner.unplace()
+      await commitment.stop()
+      const stopped = new IgorError('NODE_STOPPED', `the node that hosts ${ledger.agent} is stopping`)
+      for (const one of outbox.splice(0)) one.fail(stopped)
       turnAway(new IgorError('NODE_STOPPED', `the node that hosts ${ledger.agent} is stopping`))
     },
   }

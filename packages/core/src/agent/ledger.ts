@@ -90,6 +90,8 @@ export interface Ledger {
   readonly payable: bigint | undefined
   /** What was journaled since the last state: it is what a restart has to run again. */
   readonly since: { readonly bytes: number; readonly fuel: bigint }
+  /** There are entries that no record names yet. */
+  readonly open: boolean
   /** Entries since the last state, oldest first. */
   entries(): readonly JournalEntry[]
   /** Anchors and the last checkpoints, oldest first. */
@@ -114,6 +116,8 @@ export interface Ledger {
   supersede(theirs: { readonly chain: Chain; readonly records: readonly LineageRecord[] }): Promise<void>
   retire(because: string, orders: readonly Uint8Array[]): Promise<void>
   halt(why: string): Promise<void>
+  /** A record here came back from the witness with its cosignature, which stays with it. */
+  cosigned(record: LineageRecord): Promise<void>
 }
 
 export interface Change {
@@ -173,7 +177,10 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
 
   /** Records that the chain cannot do without, the latest window, and what falls out. */
   const prune = (all: LineageRecord[]): { kept: LineageRecord[]; gone: LineageRecord[] } => {
-    const kept = [...pruneRecords(all, windowOf(all, keep))]
+    // The witness takes a record only with all that lie between it and the last one that it cosigned.
+    const since = all.findLastIndex(({ id }) => chain.cosigned !== null && id.equals(chain.cosigned.id))
+    const owed = chain.witness === null ? 0 : all.length - Math.max(0, since)
+    const kept = [...pruneRecords(all, Math.max(owed, windowOf(all, keep)))]
     const needed = new Set(kept)
     return { kept, gone: all.filter((record) => !needed.has(record)) }
   }
@@ -200,9 +207,11 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       // The row alone says which slots were used; a damaged store cannot say of a key that it never was.
       expect: [...fence(), ...(store.damaged ? [] : [[slot, undefined] as const])],
     })
-    chain = nextChain
+    // One before it may have been cosigned meanwhile.
+    const { cosigned } = chain
+    chain = { ...nextChain, cosigned }
     row = nextRow
-    records = kept
+    records = kept.map((one) => (cosigned !== null && one.id.equals(cosigned.id) ? cosigned : one))
     return record
   }
 
@@ -341,6 +350,9 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       return records
     },
     refs,
+    get open() {
+      return journal.bytes > 0
+    },
     entries: () => [...sealed, ...journal.entries()],
     readBlock: (digest) => store.get(keys.block(agent, hexOf(digest))),
 
@@ -494,6 +506,20 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       const next = doubt(row, why)
       await store.commit({ put: [[keys.authority(agent), encodeRow(next)]], expect: fence() })
       row = next
+    },
+
+    cosigned: async (record) => {
+      const isOlder = chain.cosigned !== null && chain.cosigned.body.seq > record.body.seq
+      if (isOlder || !records.some(({ id }) => id.equals(record.id))) return
+      const same = (one: LineageRecord): LineageRecord => (one.id.equals(record.id) ? record : one)
+      // Lost in a crash, it is asked for again.
+      await store.commit({
+        put: [[keys.record(agent, record.body.epoch, record.body.seq), record.bytes]],
+        expect: [[ownerKey, context.fence]],
+        durable: false,
+      })
+      records = records.map(same)
+      chain = { ...chain, cosigned: record, head: same(chain.head), anchor: same(chain.anchor) }
     },
   }
 }

@@ -10,6 +10,7 @@ import {
   decodeRecord,
   extendChain,
   type Handoff,
+  type JournalEntry,
   type LineageRecord,
   plainText,
   type Recover,
@@ -40,6 +41,8 @@ export interface Arrival {
   readonly rows: readonly (readonly [key: string, bytes: Uint8Array])[]
   /** Uses of `current`'s blocks, where they were counted before. */
   readonly refs?: BlockRefs
+  /** What was journaled since `current`, and is sealed in records. */
+  readonly sealed?: readonly JournalEntry[]
   /** What was looked up before for the earlier part of `records`. */
   readonly ground?: Ground
 }
@@ -162,9 +165,13 @@ export const accept = async (context: Context, arrival: Arrival): Promise<{ ledg
     records: all,
     current,
     ...(refs === undefined ? {} : { refs }),
+    ...(arrival.sealed === undefined ? {} : { sealed: arrival.sealed }),
   })
   return { ledger, record }
 }
+
+/** A handoff leaves the next epoch to its target, a recover has made its own. */
+const answerEpoch = ({ body }: LineageRecord): number => (body.kind === 'recover' ? body.epoch : body.epoch + 1)
 
 /** Codes that a refuse record may carry. */
 export type RefusalCode = 'expired' | 'interrupted' | 'invalid' | 'room' | 'failed'
@@ -175,7 +182,7 @@ export type RefusalCode = 'expired' | 'interrupted' | 'invalid' | 'room' | 'fail
  */
 export const refuse = async (
   context: Context,
-  handoff: LineageRecord<Handoff>,
+  handoff: LineageRecord<Handoff | Recover>,
   code: RefusalCode,
   reason: string,
 ): Promise<LineageRecord<Refuse>> => {
@@ -188,7 +195,7 @@ export const refuse = async (
       seq: body.seq + 1,
       prev: handoff.id,
       anchor: handoff.id,
-      epoch: body.epoch + 1,
+      epoch: answerEpoch(handoff),
       time: Math.max(nowMs(context.clock), body.time),
       code,
       reason: plainText(reason),
@@ -211,11 +218,12 @@ export const refuse = async (
  *
  * @throws IgorError HANDOFF_FAILED when the slot was used to decide on another handoff: its signer wrote two
  */
-export const decisionOn = async (context: Context, handoff: LineageRecord<Handoff>): Promise<LineageRecord | undefined> => {
+export const decisionOn = async (context: Context, handoff: LineageRecord): Promise<LineageRecord | undefined> => {
   const { agent, epoch, seq } = handoff.body
+  const taken = answerEpoch(handoff)
   const [refused, written] = await Promise.all([
-    context.store.get(keys.refusal(agent, epoch + 1, seq + 1)),
-    context.store.get(keys.record(agent, epoch + 1, seq + 1)),
+    context.store.get(keys.refusal(agent, taken, seq + 1)),
+    context.store.get(keys.record(agent, taken, seq + 1)),
   ])
   const bytes = refused ?? written
   if (bytes === undefined) return undefined

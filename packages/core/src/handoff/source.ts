@@ -124,7 +124,7 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
     })
     options.onstopped()
     onprogress('commit', 0, 1)
-    const decision = await commit(context, channel, stopped).catch((cause) => {
+    const decision = await commit(context, channel, hosted, stopped).catch((cause) => {
       throw new IgorError('HANDOFF_PENDING', `${peer} has not answered since ${agent} left for it: this node keeps asking`, {
         cause,
       })
@@ -254,15 +254,22 @@ interface Stopped {
   readonly sent: Promise<void>
 }
 
-const commit = async (context: Context, channel: Channel, { record, since, sent }: Stopped): Promise<LineageRecord> => {
-  await inTime(context, channel.peer, sent)
+const commit = async (
+  context: Context,
+  channel: Channel,
+  { ledger, commitment }: Hosted,
+  { record, since, sent }: Stopped,
+): Promise<LineageRecord> => {
+  // A witness ends this node's lease with its cosignature; without that the record moves nothing.
+  await inTime(context, channel.peer, Promise.all([sent, commitment.committed()]))
   const sinceUs = Math.round(since * 1000)
-  await say(channel, { type: 'commit', record: record.bytes, clockUs: clockUs(context), sinceUs })
+  const { bytes } = commitment.witnessed ? ledger.chain.head : record
+  await say(channel, { type: 'commit', record: bytes, clockUs: clockUs(context), sinceUs })
   return readDecision(channel, record, await hearAnswer(channel, { clock: context.clock, ms: DONE_MS }))
 }
 
 /** A target that stops reading must not keep this node from asking what it decides. */
-const inTime = async (context: Context, peer: string, sent: Promise<void>): Promise<void> => {
+const inTime = async (context: Context, peer: string, sent: Promise<unknown>): Promise<void> => {
   const limit = deadline(context.clock, DONE_MS, `peer ${peer}`, context.signal)
   try {
     await Promise.race([
@@ -289,17 +296,28 @@ const readDecision = (channel: Channel, handoff: LineageRecord, answer: Fields):
 const ASK_MS = 500
 const MAX_ASK_MS = 30_000
 
-/** Asks the target what it decided, for as long as it takes; resolves when it was settled or the node stops. */
+/**
+ * Asks the target what it decided, then the witness, for as long as it takes; resolves when it was settled or the
+ * node stops.
+ *
+ * @param askWitness holds the witness's history against the one here; of an agent without a witness it does nothing
+ */
 export const askUntilDecided = async (
   context: Context,
   ledger: Ledger,
   settle: (decision: LineageRecord) => Promise<void>,
+  askWitness: () => Promise<void>,
   ended: AbortSignal,
 ): Promise<void> => {
   for (let wait = ASK_MS; ledger.row.state === 'handoff-pending' && !ended.aborted; wait = Math.min(wait * 2, MAX_ASK_MS)) {
     const { head, authority } = ledger.chain
     if (head.body.kind !== 'handoff' || authority.status !== 'offered') return
     const { to } = authority.ready
+    // Before its witness cosigned it, it is no handoff, and nobody is asked about it.
+    if (ledger.chain.witness !== null && ledger.chain.cosigned?.id.equals(head.id) !== true) {
+      await context.clock.sleep(ASK_MS, ended).catch(() => {})
+      continue
+    }
     try {
       const channel = await context.network.open(to, HANDOFF_PROTOCOL, { signal: ended })
       try {
@@ -329,6 +347,7 @@ export const askUntilDecided = async (
         message: `waiting for ${to} to say whether it took the agent: ${error instanceof Error ? error.message : String(error)}`,
       })
     }
-    await context.clock.sleep(wait, ended).catch(() => {})
+    await askWitness().catch(() => {})
+    if (ledger.row.state === 'handoff-pending') await context.clock.sleep(wait, ended).catch(() => {})
   }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  type Chain,
   decodeRecord,
   extendChain,
   type Handoff,
@@ -38,6 +39,7 @@ import { accept, decisionOn, type Ground, offeredHere, prepareGround, type Refus
 import { checkGuest, checkHouse, checkSource, type House } from './policy.ts'
 import { ID_BYTES, OFFERED_ORDERS } from './source.ts'
 import { applyTail, hearTail, type Tail } from './tail.ts'
+import { takeIn } from './takeover.ts'
 
 /** An offer carries one record and sizes. */
 const MAX_OFFER = 4096
@@ -66,6 +68,8 @@ export interface Inbound {
   reconcile(ledger: Ledger, theirs: { chain: Copy['chain']; records: readonly LineageRecord[] }): Promise<void>
   /** A ready for a file that this peer makes; throws when it would not be taken. */
   readyForFile(peer: string): Promise<Uint8Array>
+  /** Resolves when what an agent here wrote last is committed. @throws IgorError NOT_AUTHORITATIVE when it is refused for good */
+  committed(agent: string): Promise<void>
   /** Removes modules that no agent here names. */
   sweep(): Promise<void>
   /**
@@ -76,9 +80,11 @@ export interface Inbound {
     ledger: Ledger
     manifest: Manifest
     init: Uint8Array
-    placed: Placed
+    /** In a worker already, with its present state. */
+    placed?: Placed
     from: string
-    since: number
+    /** Undefined: unknown, as whoever held it is gone. */
+    since?: number
   }): Promise<void>
 }
 
@@ -105,7 +111,7 @@ export const createArrivals = (inbound: Inbound): Arrivals => {
     }
   }
 
-  const offer = async (channel: Channel, fields: Fields): Promise<void> => {
+  const offer = async (channel: Channel, fields: Fields, come: (agent: string) => Promise<void>): Promise<void> => {
     let leave = (): void => {}
     let agent: string | undefined
     try {
@@ -119,7 +125,7 @@ export const createArrivals = (inbound: Inbound): Arrivals => {
       return reject(channel, error)
     }
     try {
-      await arrive(inbound, serialOf(agent), channel, agent, fields)
+      await come(agent)
     } finally {
       agents.delete(agent)
       leave()
@@ -135,7 +141,8 @@ export const createArrivals = (inbound: Inbound): Arrivals => {
     handle: async (channel) => {
       const first = await hear(channel, { clock: context.clock, signal: context.signal, max: 32 * 1024 })
       if (first === undefined) return
-      if (first.type === 'offer') await offer(channel, first)
+      if (first.type === 'offer') await offer(channel, first, (agent) => arrive(inbound, serialOf(agent), channel, agent, first))
+      else if (first.type === 'takeover') await offer(channel, first, (agent) => takeOver(inbound, channel, agent))
       else if (first.type === 'status') await status(inbound, serialOf, channel, first)
       else if (first.type === 'ready?') await readyForFile(inbound, channel)
       else throw violation(channel.peer, `${first.type} instead of offer or status`)
@@ -234,9 +241,12 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
         decided = true
         copied = decision.body.kind !== 'accept'
         if (decision.body.kind === 'accept') placed = undefined
+        // With a witness its cosignature makes the decision one.
+        if (decision.body.kind === 'accept') await inbound.committed(agent)
         // The source counts the standstill until it hears of this: no sooner than it ends.
         await begun
-        await say(channel, { type: 'done', record: decision.bytes })
+        const { bytes } = (await decisionOn(context, record)) ?? decision
+        await say(channel, { type: 'done', record: bytes })
         break
       }
     } finally {
@@ -261,6 +271,39 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
         if (row === undefined || decodeRow(row).state === 'retired') await dropCopy(context, agent, row)
       }).catch(() => {})
     }
+  }
+}
+
+/** The witness gives an agent away whose holder is gone. */
+const takeOver = async (inbound: Inbound, channel: Channel, agent: string): Promise<void> => {
+  const { context } = inbound
+  const { peer } = channel
+  const limit = deadline(context.clock, READY_MS, `the takeover of ${agent}`, context.signal)
+  limit.signal.addEventListener('abort', () => channel.abort(asError(limit.signal.reason)))
+  try {
+    const puller = await pullFrom(context, peer, true, limit.signal)
+    try {
+      await takeIn(inbound, {
+        agent,
+        from: peer,
+        puller,
+        recover: async (ready) => {
+          await say(channel, { type: 'ready', ready })
+          const next = await hear(channel, { clock: context.clock, ms: COMMIT_MS, signal: context.signal })
+          if (next?.type !== 'commit') throw new IgorError('HANDOFF_FAILED', `${peer} did not give ${agent} away after all`)
+          return decodeRecord(next.bytes('record', 24 * 1024))
+        },
+      })
+    } finally {
+      await puller.close().catch(() => {})
+    }
+    await say(channel, { type: 'taken' })
+  } catch (error) {
+    await reject(channel, error).catch(() => {})
+    const message = error instanceof Error ? error.message : String(error)
+    context.report({ level: 'info', code: 'HANDOFF_FAILED', agent, peer, message })
+  } finally {
+    limit.clear()
   }
 }
 
@@ -364,7 +407,9 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   const chain = extendChain(copy.chain, record, { gap: true, known: [given.ready, ...given.orders] })
   const [decided, runnable] = await looked
   if (decided !== undefined) return { decision: decided }
-  const no = async (code: RefusalCode, reason: string) => ({ decision: await refuse(context, record, code, reason) })
+  const no = async (code: RefusalCode, reason: string) => ({
+    decision: await ordered(context, chain.witness, await refuse(context, record, code, reason)),
+  })
   if (chain.authority.status === 'offered' && nowMs(context.clock) > chain.authority.ready.expiry)
     return no('expired', 'it came after the ready had expired')
   if (tail instanceof Error) return no('invalid', tail.message)
@@ -381,6 +426,18 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   return { decision, begun: inbound.arrived({ ledger, manifest: copy.manifest, init: copy.init, placed, from: peer, since }) }
 }
 
+/** A refusal of a witnessed agent counts when its witness has cosigned it, and is kept so. */
+const ordered = async (context: Context, witness: string | null, refusal: LineageRecord): Promise<LineageRecord> => {
+  if (witness === null || refusal.cosignatures.length > 0) return refusal
+  const { agent, epoch, seq } = refusal.body
+  const link = await context.links.to(witness, [], context.signal)
+  const answer = await link.commit({ agent, records: [refusal], blocks: [], read: async () => undefined }, context.signal)
+  if (answer.kind !== 'cosigned')
+    throw new IgorError('HANDOFF_PENDING', `the witness of ${agent} does not know the handoff that is refused`)
+  await context.store.commit({ put: [[keys.refusal(agent, epoch, seq), answer.record.bytes]] })
+  return answer.record
+}
+
 const readyForFile = async (inbound: Inbound, channel: Channel): Promise<void> => {
   try {
     await say(channel, { type: 'ready', ready: await inbound.readyForFile(channel.peer) })
@@ -395,7 +452,7 @@ const readyForFile = async (inbound: Inbound, channel: Channel): Promise<void> =
  *
  * @throws IgorError PROTOCOL_VIOLATION
  */
-const checkAsker = async (context: Context, peer: string, record: LineageRecord<Handoff>): Promise<void> => {
+const checkAsker = async (context: Context, peer: string, record: LineageRecord<Handoff>): Promise<Chain> => {
   const limit = deadline(context.clock, HISTORY_MS, `peer ${peer}`, context.signal)
   try {
     const puller = await pullFrom(context, peer, false, limit.signal)
@@ -403,6 +460,7 @@ const checkAsker = async (context: Context, peer: string, record: LineageRecord<
       const chain = await verifyGently(context, await puller.records(record.body.agent, { brief: true }))
       if (!chain.head.id.equals(record.id) || offeredHere(context, chain) === undefined)
         throw violation(peer, 'the history that it shows does not end in the handoff that it asks about')
+      return chain
     } finally {
       await puller.close().catch(() => {})
     }
@@ -430,13 +488,19 @@ const status = async (inbound: Inbound, serialOf: (agent: string) => Serial, cha
     const serial = serialOf(agent)
     let decision = await serial(() => decisionOn(context, record))
     // A handoff in a file is decided when the file comes, or when its time is over.
-    if (decision === undefined && !(inFile && nowMs(context.clock) <= ready.expiry)) {
-      await checkAsker(context, channel.peer, record)
+    const waits = decision === undefined && inFile && nowMs(context.clock) <= ready.expiry
+    if (decision?.body.kind === 'accept') {
+      // Its own holder brings it to the witness; before that has cosigned it, it is no decision.
+      const witnessed = inbound.ledger(agent)?.chain.witness != null
+      if (witnessed && decision.cosignatures.length === 0) decision = undefined
+    } else if (!waits && (decision === undefined || decision.cosignatures.length === 0)) {
+      const { witness } = await checkAsker(context, channel.peer, record)
       decision = await serial(
         async () =>
           (await decisionOn(context, record)) ??
           refuse(context, record, 'interrupted', 'the move was interrupted before it was complete'),
       )
+      if (decision.body.kind === 'refuse') decision = await ordered(context, witness, decision)
     }
     await say(channel, decision === undefined ? { type: 'undecided' } : { type: 'done', record: decision.bytes })
   } catch (error) {

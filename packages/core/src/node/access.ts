@@ -14,15 +14,26 @@ import { verifyGently } from '../handoff/arrival.ts'
 import { keys } from '../keys.ts'
 import type { BlockSource } from '../protocols/blocks.ts'
 import { checkProof } from '../protocols/watch.ts'
+import type { WitnessService } from '../witness/service.ts'
 import type { Residents } from './residents.ts'
 
 export interface Access {
   readonly blocks: BlockSource
   /** @throws IgorError NOT_OWNER | NOT_AUTHORITATIVE */
+  /** True if the peer has a word of the agent's owner. */
+  isOwner(agent: string, peer: string, proof: Uint8Array | undefined): boolean
+  /** @throws IgorError NOT_OWNER | NOT_AUTHORITATIVE */
   checkWatcher(agent: string, peer: string, proof: Uint8Array | undefined): void
 }
 
-export const createAccess = ({ context, residents }: { context: Context; residents: Residents }): Access => {
+interface AccessOptions {
+  readonly context: Context
+  readonly residents: Residents
+  /** The witness that this node serves: it shows what it keeps to whoever may go on from it. */
+  readonly service: WitnessService | undefined
+}
+
+export const createAccess = ({ context, residents, service }: AccessOptions): Access => {
   const isOwner = (agent: string, peer: string, proof: Uint8Array | undefined): boolean => {
     if (proof === undefined) return false
     try {
@@ -50,6 +61,7 @@ export const createAccess = ({ context, residents }: { context: Context; residen
   }
 
   return {
+    isOwner,
     blocks: {
       meet: async (agent, peer, theirs) => {
         const ledger = residents.ledger(agent)
@@ -64,7 +76,8 @@ export const createAccess = ({ context, residents }: { context: Context; residen
         await residents.reconcile(ledger, { chain, records: theirs }).catch(() => {})
         return mine
       },
-      records: (agent, peer, proof) => {
+      records: async (agent, peer, proof) => {
+        if (service?.serves(agent, peer) === true) return (await service.records(agent)) ?? []
         const ledger = residents.ledger(agent)
         if (ledger === undefined) throw new IgorError('UNKNOWN_AGENT', `${agent} is not known here`)
         const hostedThem = ledger.chain.hosts.some((host) => host.peer === peer)
@@ -73,6 +86,7 @@ export const createAccess = ({ context, residents }: { context: Context; residen
         return ledger.records.slice(0, 1)
       },
       block: async (agent, peer, cid) => {
+        if (service?.serves(agent, peer) === true) return service.block(agent, cid)
         if (!isTarget(agent, peer)) throw new IgorError('NOT_OWNER', `blocks of ${agent} go to the target of a move only`)
         const own = await context.store.get(keys.block(agent, hexOf(cid.multihash.digest)))
         return own ?? moduleBlock(agent, cid)

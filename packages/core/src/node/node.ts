@@ -12,7 +12,7 @@ import { createExecutor } from '../execution/pool.ts'
 import { importFile } from '../files/file.ts'
 import { checkGuest, checkHouse, DEFAULT_MAX_AGENTS, roomOf } from '../handoff/policy.ts'
 import { HANDOFF_PROTOCOL } from '../handoff/source.ts'
-import { createArrivals } from '../handoff/target.ts'
+import { createArrivals, type Inbound } from '../handoff/target.ts'
 import { openIdentity, type Residence } from '../identity.ts'
 import { nodeNameOf } from '../names.ts'
 import type { Platform } from '../platform.ts'
@@ -21,7 +21,11 @@ import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '..
 import type { Said, SaidAgent } from '../protocols/presence.ts'
 import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { hearAnswer, say, violation } from '../protocols/wire.ts'
+import { serveWitness, WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { fenceStore } from '../store/boot-fence.ts'
+import { createKeeper, witnessAccess } from '../witness/keeper.ts'
+import { createLinks, type Links } from '../witness/links.ts'
+import { openOwnWitness } from '../witness/open.ts'
 import { createAccess } from './access.ts'
 import { createEmitter } from './emitter.ts'
 import { createHandle, type Handles } from './handle.ts'
@@ -70,20 +74,30 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     if (events.size === 0 && early.length < MAX_EARLY) early.push(event)
     events.emit(event)
   }
-  const context: Context = {
+  const place = {
     clock,
     crypto,
     store,
-    network,
     peer: network.id,
-    sign: (message) => signer.sign(message),
+    sign: (message: Uint8Array) => signer.sign(message),
     incarnation: identity.incarnation,
+  }
+  const witnessOptions = options.witness === true ? {} : options.witness
+  const service = witnessOptions ? await openOwnWitness(place, witnessOptions) : undefined
+  const serving = service === undefined ? undefined : { service, access: witnessAccess(() => keeper) }
+  const context: Context = {
+    ...place,
+    network,
+    get links() {
+      return links
+    },
     fence: new TextEncoder().encode(slot),
     price: policy.price ?? 0n,
     verified: new Set(),
     signal: ended.signal,
     report,
   }
+  const links: Links = createLinks({ context, own: serving, servers: (witness) => peers?.servers(witness) ?? [] })
   const name = options.name ?? nodeNameOf(network.id)
   const executor = createExecutor(platform.threads, clock)
 
@@ -144,6 +158,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     kind,
     price: context.price,
     room: roomOf(house()),
+    ...(service === undefined ? {} : { witness: service.id }),
     addresses: network.multiaddrs(),
     agents: sayAgents(),
   })
@@ -156,21 +171,34 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const sources = { peer: network.id, residents, peers: heard, owner }
   const statuses = () => listStatuses(sources)
   const meetings = createMeetings({ context, residents, owner, onchange: changed })
-  const access = createAccess({ context, residents })
+  const access = createAccess({ context, residents, service })
 
-  arrivals = createArrivals({
+  const inbound: Inbound = {
     context,
     executor,
     house,
     ledger: residents.ledger,
     reconcile: residents.reconcile,
     arrived: residents.arrived,
+    committed: residents.committed,
     sweep: residents.sweep,
     readyForFile: async (peer) => {
       checkHouse(house(), peer)
       return signReady()
     },
-  })
+  }
+  arrivals = createArrivals(inbound)
+  const keeper =
+    service === undefined
+      ? undefined
+      : createKeeper({
+          context,
+          service,
+          shared: witnessOptions !== false && witnessOptions?.shared !== undefined,
+          inbound,
+          peers: () => heard.list(),
+          isOwner: access.isOwner,
+        })
 
   /** For a file: which agent it will hold is not known yet. */
   const signReady = async (): Promise<Uint8Array> => {
@@ -314,7 +342,13 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     ),
   ]
 
+  if (serving !== undefined)
+    stops.push(
+      network.handle(WITNESS_PROTOCOL, serveWitness(context, serving.service, serving.access), { maxPerPeer: MAX_CHANNELS }),
+    )
+
   heard.start()
+  keeper?.start()
 
   const find = (nameOrId: string): string => {
     const all = statuses()
@@ -341,6 +375,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     get multiaddrs() {
       return network.multiaddrs()
     },
+    witness: service?.id,
     spawn: async (given) => createHandle((await residents.spawn(given, owner)).agent, handles),
     import: async (file, given = {}): Promise<Agent> => {
       if (given.key !== undefined) await owner.add(given.key)
@@ -379,6 +414,11 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       await owner.add(seed)
       changed()
     },
+    releases: () => residents.releases(),
+    release: async (words) => {
+      if (service !== undefined) return service.release(words)
+      throw new IgorError('BAD_REQUEST', 'this node serves no witness: bring last words to one that does')
+    },
     usage: () => store.usage(),
     onchange: (listener) => changes.on(listener),
     onevent: (listener) => {
@@ -393,6 +433,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       for (const stop of stops) stop()
       ended.abort(new IgorError('NODE_STOPPED', 'this node is stopping'))
       await residents.stop()
+      await keeper?.stop()
+      await links.close()
       await heard.close()
       await executor.close()
       await network.close()

@@ -34,6 +34,8 @@ export interface Peers {
   /** Its word about this agent was found wrong (for ever), or cannot be checked now: others are asked first. */
   distrust(agent: string, peer: string, forMs: number): void
   addresses(peer: string): readonly string[]
+  /** Who says that it serves this witness. */
+  servers(witness: string): readonly { readonly peer: string; readonly addresses: readonly string[] }[]
   /** Begins to say what this node is. */
   start(): void
   /** Something to say changed. */
@@ -208,6 +210,10 @@ export const openPeers = (
       if (doubts.size >= MAX_DOUBTS) doubts.clear()
       doubts.set(`${peer} ${agent}`, clock.elapsed() + forMs)
     },
+    servers: (witness) =>
+      [...heard.values()].flatMap(({ said }) =>
+        said.witness === witness ? [{ peer: said.peer, addresses: said.addresses }] : [],
+      ),
     addresses: (peer) => heard.get(peer)?.said.addresses ?? [],
     start: () => {
       running ??= loop()

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Chain, decodeReady, type Genesis, type LineageRecord, plainText } from '@igor/lineage'
+import { type Chain, decodeReady, type Genesis, keyOfPeerId, type LineageRecord, plainText } from '@igor/lineage'
 import { hangMs, startFuel } from '../agent/attempt.ts'
 import { payableAt } from '../agent/budget.ts'
 import type { Context } from '../agent/context.ts'
@@ -13,16 +13,18 @@ import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
 import { createHosted, type Hosted, type HostedOptions } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
 import { moduleRows, sweepModules } from '../agent/modules.ts'
-import type { AgentEvent, HandedOver, Move, MovePhase, NodePolicy, SpawnOptions } from '../api.ts'
+import type { AgentEvent, HandedOver, LastWords, Move, MovePhase, NodePolicy, SpawnOptions } from '../api.ts'
 import { judge } from '../authority/judge.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
+import { verifyGently } from '../handoff/arrival.ts'
 import type { House } from '../handoff/policy.ts'
 import { checkGuest, checkMigration, roomOf } from '../handoff/policy.ts'
 import { askUntilDecided, moveOut, type Outgoing } from '../handoff/source.ts'
 import { keys } from '../keys.ts'
 import { granted, type Manifest, parseManifest } from '../manifest.ts'
 import { agentNameOf } from '../names.ts'
+import { ALONE, type Commitment, holdLease } from '../witness/holder.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
 import type { Owner } from './owner.ts'
 
@@ -58,6 +60,9 @@ export interface Residents {
   arrived(arrival: Arrived): Promise<void>
   /** Somebody shows a verified history of an agent known here. @throws IgorError when theirs conflicts */
   reconcile(ledger: Ledger, theirs: { chain: Ledger['chain']; records: readonly LineageRecord[] }): Promise<void>
+  releases(): readonly LastWords[]
+  /** Resolves when the last record of an agent that lives here is committed. @throws IgorError NOT_AUTHORITATIVE */
+  committed(agent: string): Promise<void>
   /** Removes modules that no agent in this store names. */
   sweep(): Promise<void>
   stop(): Promise<void>
@@ -97,12 +102,72 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   const phases = new Map<string, MovePhase>()
   const emitters = new Map<string, Emitter<AgentEvent>>()
   const asking = new Map<string, Promise<void>>()
+  const commitments = new Map<Ledger, Commitment>()
+  const beginnings = new Map<string, Promise<void>>()
   const ended = new AbortController()
 
   const events = (agent: string): Emitter<AgentEvent> => {
     const emitter = emitters.get(agent) ?? createEmitter<AgentEvent>()
     emitters.set(agent, emitter)
     return emitter
+  }
+
+  /** Keeps the lease of an agent with a witness, and brings what it wrote to be cosigned, also when it has left. */
+  const hold = (ledger: Ledger, manifest: Manifest | undefined): Commitment => {
+    const known = commitments.get(ledger)
+    if (known !== undefined) return known
+    if (ledger.chain.witness === null) return ALONE
+    const { agent } = ledger
+    const hints = manifest?.witness?.startsWith('/') === true ? [manifest.witness] : []
+    const commitment = holdLease({
+      context,
+      ledger,
+      link: (witness, signal) => context.links.to(witness, hints, signal),
+      onchange: () => {
+        hosted.get(agent)?.wake()
+        onchange()
+      },
+      onrenewal: () => hosted.get(agent)?.bind(),
+      ondeposed: (records) => heed(ledger, records),
+    })
+    commitments.set(ledger, commitment)
+    return commitment
+  }
+
+  /** The witness's history is the one that counts. */
+  const heed = async (ledger: Ledger, records: readonly LineageRecord[]): Promise<void> => {
+    if (records.length === 0) return
+    await reconcile(ledger, { chain: await verifyGently(context, records), records })
+  }
+
+  const askWitness = async (ledger: Ledger): Promise<void> => {
+    const { agent, chain } = ledger
+    if (chain.witness === null) return
+    const manifest = manifests.get(agent)
+    const hints = manifest?.witness?.startsWith('/') === true ? [manifest.witness] : []
+    const link = await context.links.to(chain.witness, hints, ended.signal)
+    await heed(ledger, await link.records(agent, undefined, ended.signal))
+  }
+
+  /**
+   * This node is the authority, and its store is older than the history: the witness gives it back, with all that
+   * it holds, when nobody has renewed the lease; or tells who has it.
+   */
+  const askBack = async (ledger: Ledger): Promise<void> => {
+    const { agent } = ledger
+    for (let wait = 500; !ended.signal.aborted && ledgers.get(agent) === ledger; wait = Math.min(2 * wait, 15_000)) {
+      const { witness, authority } = ledger.chain
+      if (witness === null || authority.by !== context.peer) return
+      try {
+        const link = await context.links.to(witness, [], ended.signal)
+        await link.takeover(agent, ended.signal)
+        return
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        context.report({ level: 'info', code: 'NOT_AUTHORITATIVE', agent, message: `${agent} is asked back: ${message}` })
+      }
+      await clock.sleep(wait, ended.signal).catch(() => {})
+    }
   }
 
   const host = (
@@ -123,6 +188,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         executor,
         manifest,
         init,
+        commitment: hold(ledger, manifest),
         ...more,
         onevent: (event) => events(agent).emit(event),
         onchange,
@@ -175,7 +241,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   const ask = (ledger: Ledger): void => {
     const { agent } = ledger
     if (asking.has(agent)) return
-    const asked = askUntilDecided(context, ledger, settle(ledger), ended.signal)
+    const asked = askUntilDecided(context, ledger, settle(ledger), () => askWitness(ledger), ended.signal)
       .catch((error) => context.report({ level: 'error', code: 'HANDOFF_PENDING', agent, message: String(error) }))
       .finally(() => asking.delete(agent))
     asking.set(agent, asked)
@@ -201,7 +267,11 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     } else if (ledger.row.state === 'active-owner') {
       const { manifest, init } = await originOf(ledger)
       host(ledger, manifest, init)
-    } else if (ledger.row.state === 'handoff-pending') ask(ledger)
+    } else {
+      // What it wrote last may still have to be cosigned.
+      if (ledger.row.slot.id.equals(ledger.chain.head.id)) hold(ledger, undefined)
+      if (ledger.row.state === 'handoff-pending') ask(ledger)
+    }
   }
 
   /** What stands in the store of an agent cannot be shown as a ledger: it stands still. */
@@ -243,7 +313,11 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         `that history of ${agent} contradicts the one known here: only its owner can recover it`,
       )
     }
-    if (verdict === 'superseded') return ledger.supersede(theirs)
+    if (verdict === 'superseded') {
+      await ledger.supersede(theirs)
+      if (theirs.chain.witness !== null) void askBack(ledger)
+      return
+    }
     if (!here) return
     if (theirs.chain.head.id.equals(chain.head.id)) return
     const later = theirs.records.filter(({ body }) => body.seq > chain.head.body.seq)
@@ -253,9 +327,25 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     if (!own && later.some(({ body }) => body.kind === 'accept')) return ledger.depart(later)
     if (answer?.body.kind === 'refuse' && later.length === 1) return settle(ledger)(answer)
     if (!own) return
+    if (theirs.chain.witness !== null) {
+      await ledger.supersede(theirs)
+      void askBack(ledger)
+      return
+    }
     // Signed by this node, and this store does not know of it: the store was restored from an older copy.
     await ledger.halt('later records of this node are known elsewhere: its store was restored from an older copy')
     throw new IgorError('AGENT_HALTED', `${agent} is halted: this node's store is older than its history`)
+  }
+
+  const reconcile: Residents['reconcile'] = async (ledger, theirs) => {
+    const { agent } = ledger
+    // At a boundary: no commit of a tick comes between the verdict and what follows from it.
+    const boundary = hosted.get(agent)?.atBoundary ?? ((task) => task())
+    try {
+      await boundary(() => compare(ledger, theirs))
+    } finally {
+      if (ledger.row.state === 'retired' || ledger.row.state === 'recovery-required') await unhost(ledger)
+    }
   }
 
   const live = (agent: string): Hosted => {
@@ -310,7 +400,26 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     return { moves: done, stayed }
   }
 
-  const spawn = async (given: SpawnOptions, manifest: Manifest, owner: Owner): Promise<Ledger> => {
+  /** Peer id of the witness that a new agent will have: it must answer now, or the agent could never tick. */
+  const chooseWitness = async (given: SpawnOptions, manifest: Manifest): Promise<string | null> => {
+    const named = given.witness === undefined ? manifest.witness : given.witness
+    if (named === null) {
+      if (manifest.failover === 'never') return null
+      throw new IgorError('BAD_MANIFEST', 'manifest: failover needs a witness: name one, or leave it out')
+    }
+    const id = named.split('/p2p/').at(-1) ?? named
+    try {
+      keyOfPeerId(id)
+    } catch (cause) {
+      throw new IgorError('BAD_MANIFEST', `manifest: witness must be a peer id, or a multiaddr that ends in one; not ${named}`, {
+        cause,
+      })
+    }
+    await context.links.to(id, named === id ? [] : [named], given.signal)
+    return id
+  }
+
+  const spawn = async (given: SpawnOptions, manifest: Manifest, witness: string | null, owner: Owner): Promise<Ledger> => {
     const { cid, rows } = moduleRows(given.module)
     const module = cid.toString()
     const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
@@ -334,6 +443,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         moduleRows: rows,
         manifest: manifest.bytes,
         init,
+        witness,
         budget,
         start: { kind: 'start', header: { ...terms, attempt: 0, epoch: 1 }, fuel: result.fuel },
         sign: born.sign,
@@ -369,9 +479,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     spawn: async (given, owner) => {
       const manifest = parseManifest(given.manifest)
       checkSpawn(given)
-      if (manifest.witness !== null || manifest.failover !== 'never') {
-        throw new IgorError('BAD_MANIFEST', 'manifest: this version has no witness yet: leave out "witness" and "failover"')
-      }
+      const witness = await chooseWitness(given, manifest)
       // Moving is not asked for here: an agent may start where it could not go.
       checkGuest(options.house(), { ...manifest, migration: { enabled: true, maxPricePerSecond: null, allow: null } })
       if (store.damaged)
@@ -380,7 +488,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         throw new IgorError('QUOTA', 'this node has no room for another agent: retire or move one, or raise its limit')
       births++
       try {
-        return await spawn(given, manifest, owner)
+        return await spawn(given, manifest, witness, owner)
       } finally {
         births--
       }
@@ -422,27 +530,35 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         })
       // What is left of an earlier stay ends first; there is nothing to wait for when there was none.
       if (before === undefined) begin()
-      else void before.stop().then(begin)
+      else {
+        const starting = before.stop().then(begin)
+        beginnings.set(agent, starting)
+        void starting.finally(() => beginnings.delete(agent))
+      }
       const waited = new AbortController()
       const limit = clock.sleep(BEGIN_MS, AbortSignal.any([ended.signal, waited.signal])).catch(() => {})
       return Promise.race([begun.promise, limit]).finally(() => waited.abort())
     },
 
-    reconcile: async (ledger, theirs) => {
-      const { agent } = ledger
-      // At a boundary: no commit of a tick comes between the verdict and what follows from it.
-      const boundary = hosted.get(agent)?.atBoundary ?? ((task) => task())
-      try {
-        await boundary(() => compare(ledger, theirs))
-      } finally {
-        if (ledger.row.state === 'retired' || ledger.row.state === 'recovery-required') await unhost(ledger)
-      }
+    reconcile,
+
+    releases: () =>
+      [...hosted.values()].flatMap(({ ledger, commitment }) => {
+        const { witness } = ledger.chain
+        const bytes = commitment.release
+        return witness === null || bytes === undefined ? [] : [{ agent: ledger.agent, witness, bytes }]
+      }),
+
+    committed: async (agent) => {
+      await beginnings.get(agent)
+      await hosted.get(agent)?.commitment.committed()
     },
 
     sweep,
     stop: async () => {
       ended.abort()
       await Promise.all([...hosted.values()].map((one) => one.stop()))
+      await Promise.all([...commitments.values()].map((one) => one.stop()))
       await Promise.all(asking.values())
       for (const emitter of emitters.values()) emitter.clear()
     },

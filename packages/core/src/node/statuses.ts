@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Chain } from '@igor/lineage'
 import type { Ledger } from '../agent/ledger.ts'
 import type { AgentState, AgentStatus } from '../api.ts'
 import { agentNameOf } from '../names.ts'
@@ -37,6 +38,8 @@ const stateHere = (residents: Residents, ledger: Ledger): { state: AgentState; r
       return chain.authority.status === 'retired' ? { state: 'retired', reason: 'Its owner gave it up.' } : { state: 'moved' }
     case 'active-owner': {
       const hosted = residents.hosted(agent)
+      const stands = hosted?.commitment.why
+      if (stands !== undefined) return { state: 'halted', reason: stands.slice(0, MAX_WHY) }
       const why = hosted?.aside ?? residents.lost().get(agent)
       if (why !== undefined) return { state: 'faulted', reason: why.slice(0, MAX_WHY) }
       if (host?.faulted != null) return { state: 'faulted', reason: `${host.faulted}. Resume it to try again.` }
@@ -75,7 +78,18 @@ const ofLedger = ({ peer, residents, owner }: Sources, ledger: Ledger): AgentSta
     capabilities: hosted === undefined ? [] : [...hosted.manifest.capabilities.keys()],
     inbox: present?.inbox.length ?? 0,
     memory: hosted?.memory ?? 0,
+    witness: chain.witness,
+    committed: chain.witness === null ? ledger.tick : Math.min(ledger.tick, tickOf(chain)),
+    ...(hosted?.commitment.witnessed === true ? { leaseMs: Math.round(hosted.commitment.left()) } : {}),
   }
+}
+
+/** The last tick that a cosigned record binds. */
+const tickOf = ({ cosigned, hosts, head, tick }: Chain): number => {
+  if (cosigned === null) return 0
+  if (cosigned.id.equals(head.id)) return tick
+  const { body } = cosigned
+  return 'tick' in body ? body.tick : (hosts.findLast(({ epoch }) => epoch <= body.epoch)?.tick ?? 0)
 }
 
 /** An agent whose history the store lost: only its owner can go on, from a copy. */

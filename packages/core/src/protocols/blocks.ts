@@ -34,7 +34,7 @@ const MAX_HISTORY_BYTES = 16 * 1024 * 1024
 
 export interface BlockSource {
   /** Records that this peer may read, oldest first. Throws NOT_OWNER or UNKNOWN_AGENT. */
-  records(agent: string, peer: string, proof: Uint8Array | undefined): readonly LineageRecord[]
+  records(agent: string, peer: string, proof: Uint8Array | undefined): Promise<readonly LineageRecord[]>
   /**
    * A peer shows the history by which it claims to host an agent that is known here.
    * @returns what is known here, once its claim holds. Throws NOT_OWNER, UNKNOWN_AGENT or AGENT_HALTED.
@@ -56,7 +56,7 @@ export const serveBlocks =
       try {
         if (request.type === 'records') {
           const proof = request.has('proof') ? request.bytes('proof', 4096) : undefined
-          const records = source.records(agent, channel.peer, proof)
+          const records = await source.records(agent, channel.peer, proof)
           await sendRecords(channel, request.flag('brief') ? pruneRecords(records) : records)
         } else if (request.type === 'meet') {
           const theirs = await hearRecords(channel.peer, () =>

@@ -38,6 +38,8 @@ export interface Said {
   readonly kind: 'tab' | 'server'
   readonly price: bigint
   readonly room: number
+  /** Peer id of the witness that it serves. */
+  readonly witness?: string
   readonly addresses: readonly string[]
   readonly agents: readonly SaidAgent[]
   /** The node is going away. */
@@ -64,6 +66,7 @@ const encodeWith = (said: Omit<Said, 'peer'>, agents: readonly SaidAgent[]): Uin
     kind: said.kind,
     price: said.price,
     room: said.room,
+    ...(said.witness === undefined ? {} : { witness: said.witness }),
     leaving: said.leaving,
     addresses: said.addresses.filter((address) => address.length <= MAX_ADDRESS).slice(0, MAX_ADDRESSES),
     agents: agents.map((one) => [one.agent, one.name, one.state, one.tick, one.epoch, one.seq, one.head, one.public]),
@@ -102,6 +105,7 @@ export const decodeSaid = (peer: string, message: Uint8Array): Said => {
     kind,
     price: fields.big('price'),
     room: fields.count('room'),
+    ...(fields.has('witness') ? { witness: fields.text('witness', 128) } : {}),
     leaving: fields.flag('leaving'),
     addresses: fields.list('addresses', MAX_ADDRESSES, (item, fail) => (short(item, MAX_ADDRESS) ? item : fail('addresses'))),
     agents: fields.list('agents', MAX_SAID_AGENTS, readAgent),

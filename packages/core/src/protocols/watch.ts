@@ -205,5 +205,8 @@ const readStatus = (host: string, agent: string, frame: Uint8Array): RemoteStatu
     capabilities: fields.text('capabilityList', 1024).split(' ').filter(Boolean),
     inbox: fields.count('inbox'),
     memory: fields.count('memory'),
+    ...(fields.has('committed') ? { committed: fields.count('committed') } : {}),
+    ...(fields.has('leaseMs') ? { leaseMs: fields.count('leaseMs') } : {}),
+    witness: fields.optionalText('witness', 128) ?? null,
   }
 }

@@ -95,16 +95,24 @@ export const holdLease = (options: HolderOptions): Commitment => {
   let why: string | undefined = 'it waits for its witness'
   let shown: StateBlock | undefined
   let failures = 0
+  let trouble = ''
   let hurried = false
+  let leasedEpoch = 0
   let deposing: Promise<void> | undefined
   let nudge = new AbortController()
 
   const isActive = (): boolean => ledger.row.state === 'active-owner'
+  /** The last record that this node wrote is still to be cosigned: a handoff or a retire too. */
+  const owes = (): boolean => isBehind() && ledger.row.slot.id.equals(ledger.chain.head.id)
   const isCosigned = ({ epoch, seq }: { epoch: number; seq: number }): boolean => {
     const body = ledger.chain.cosigned?.body
     return body !== undefined && (body.epoch > epoch || (body.epoch === epoch && body.seq >= seq))
   }
   const isBehind = (): boolean => !isCosigned(ledger.chain.head.body)
+
+  /** One that was granted before the agent was away is none any more. */
+  const left = (): number => (leasedEpoch === ledger.chain.epoch && isActive() ? leftOf(leasing, reading()) : 0)
+  const due = (): number => (left() === 0 ? 0 : renewalIn(leasing, reading()))
 
   const settle = (): void => {
     for (const one of waiting.splice(0)) {
@@ -117,7 +125,8 @@ export const holdLease = (options: HolderOptions): Commitment => {
   }
 
   const grant = async (lease: Grant, asked: Reading): Promise<void> => {
-    const before = leftOf(leasing, reading()) > 0
+    const before = left() > 0
+    leasedEpoch = ledger.chain.epoch
     leasing = granted(leasing, { ...lease, asked }, reading())
     const { chain } = ledger
     const head = chain.cosigned?.id
@@ -197,10 +206,10 @@ export const holdLease = (options: HolderOptions): Commitment => {
 
   const turn = async (): Promise<void> => {
     const { witness } = ledger.chain
-    if (witness === null) return
+    if (witness === null || (!isActive() && !owes())) return
     const link = await options.link(witness, signal)
     try {
-      if (renewalIn(leasing, reading()) === 0) options.onrenewal()
+      if (left() > 0 && due() === 0) options.onrenewal()
       hurried = false
       if (isBehind()) await bring(link)
       else await renew(link)
@@ -218,42 +227,42 @@ export const holdLease = (options: HolderOptions): Commitment => {
   const onfailure = (error: unknown): void => {
     failures++
     const message = error instanceof Error ? error.message : String(error)
-    const stands = leftOf(leasing, reading()) === 0
-    if (!stands) return
-    if (why === undefined) onchange()
-    why = `no witness reachable: ${message}. It goes on when it is back`
+    trouble = `no witness reachable: ${message}. It goes on when it is back`
+    if (left() > 0) return
+    if (why !== trouble) onchange()
+    why = trouble
     if (failures === 1)
       context.report({ level: 'warn', code: 'WITNESS_UNREACHABLE', agent, message: `${agent} stands still: ${message}` })
   }
 
   const wait = async (): Promise<void> => {
     const retry = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10))
-    const due = renewalIn(leasing, reading())
-    const ms =
-      deposing !== undefined ? MAX_RETRY_MS : failures > 0 ? retry : Math.min(due, Math.max(1, leftOf(leasing, reading())))
-    if (failures === 0 && (waiting.length > 0 || hurried) && isBehind()) return
+    const idle = deposing !== undefined || (!isActive() && !owes())
+    const ms = idle ? MAX_RETRY_MS : failures > 0 ? retry : Math.max(1, Math.min(due(), left()))
+    if (failures === 0 && (waiting.length > 0 || hurried) && isBehind() && !idle) return
     // What is asked for meanwhile does not hurry a witness that does not answer.
     await clock.sleep(ms, failures > 0 ? signal : AbortSignal.any([signal, nudge.signal])).catch(() => {})
     if (nudge.signal.aborted) nudge = new AbortController()
-    const before = leftOf(leasing, reading()) > 0 || why !== undefined
     leasing = look(leasing, reading())
-    if (!before) {
-      why = 'its lease has ended'
+    if (isActive() && why === undefined && left() === 0) {
+      why = failures > 0 ? trouble : 'its lease has ended'
       onchange()
     }
   }
 
   const loop = async (): Promise<void> => {
-    while (!signal.aborted && isActive()) {
+    while (!signal.aborted) {
       try {
         if (deposing === undefined) await turn()
         settle()
+        if (!owes() && (ledger.row.state === 'retired' || ledger.row.state === 'recovery-required'))
+          turnAway(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now (${ledger.row.state})`))
       } catch (error) {
         if (!signal.aborted) onfailure(error)
       }
-      if (!signal.aborted && isActive()) await wait()
+      if (!signal.aborted) await wait()
     }
-    turnAway(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now (${ledger.row.state})`))
+    turnAway(signal.reason)
   }
   const running = loop()
 
@@ -261,16 +270,17 @@ export const holdLease = (options: HolderOptions): Commitment => {
     witnessed: true,
     left: () => {
       leasing = look(leasing, reading())
-      return Math.max(0, leftOf(leasing, reading()) - MARGIN_MS)
+      return Math.max(0, left() - MARGIN_MS)
     },
     get why() {
-      return leftOf(leasing, reading()) > 0 ? undefined : (why ?? 'its lease has ended')
+      return left() > 0 ? undefined : (why ?? (failures > 0 ? trouble : 'its lease has ended'))
     },
     committed: () =>
       new Promise((resolve, reject) => {
         const { epoch, seq } = ledger.chain.head.body
         if (isCosigned({ epoch, seq })) return resolve()
-        if (signal.aborted || !isActive()) return reject(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`))
+        if (signal.aborted || (ledger.row.state === 'retired' && !owes()))
+          return reject(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`))
         waiting.push({ epoch, seq, resolve, reject })
         nudge.abort()
       }),

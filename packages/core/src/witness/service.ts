@@ -91,6 +91,9 @@ export interface WitnessService {
   chain(agent: string): Promise<Chain | undefined>
   block(agent: string, cid: CID): Promise<Uint8Array | undefined>
   agents(): Promise<readonly string[]>
+  /** Lets a peer read all that is kept of an agent, while it is offered it: until the returned function is called. */
+  open(agent: string, peer: string): () => void
+  serves(agent: string, peer: string): boolean
   /** Milliseconds until it may move the agent; undefined: never, as things stand. */
   takeoverIn(agent: string): Promise<number | undefined>
   /** Cosigns a record of its own making, on top of `chain`'s head, unless that changed. */
@@ -120,6 +123,7 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
   const serialOf = createKeyedSerial()
   /** Agents that this process first took from a peer. */
   const brought = new Map<string, number>()
+  const readers = new Set<string>()
 
   const load = async (agent: string): Promise<Entry | undefined> => {
     const known = entries.get(agent)
@@ -413,6 +417,12 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
     records: (agent) => swapping(agent, async (entry) => entry?.head.records),
     chain: (agent) => swapping(agent, async (entry) => entry?.head.chain),
     block: (agent, cid) => store.get(witnessKeys.block(agent, digestOf(cid))),
+    open: (agent, peer) => {
+      const name = `${agent} ${peer}`
+      readers.add(name)
+      return () => void readers.delete(name)
+    },
+    serves: (agent, peer) => readers.has(`${agent} ${peer}`),
     agents: async () => (await store.list(witnessKeys.heads)).map((key) => key.slice(witnessKeys.heads.length)),
     takeoverIn: (agent) =>
       swapping(agent, async (entry) => {

@@ -1,0 +1,94 @@
+/**
+ * Taking an agent in from its witness, when whoever held it is gone: the same as a move, with the witness as source
+ * (docs/design.md, section 7).
+ *
+ * @module
+ */
+import { decodeSegment, extendChain, type JournalEntry, type LineageRecord, makeReady } from '@igor/lineage'
+import { nowMs } from '../agent/context.ts'
+import { countRefs, nameOf } from '../agent/state.ts'
+import { IgorError } from '../errors.ts'
+import { keys } from '../keys.ts'
+import type { Puller } from '../protocols/blocks.ts'
+import { pullManifest, pullState, verifyGently } from './arrival.ts'
+import { accept } from './decide.ts'
+import { checkGuest, checkHouse, checkMigration } from './policy.ts'
+import type { Inbound } from './target.ts'
+
+/** From a ready to the recover that embeds it: the witness only has to write it. */
+const READY_MS = 60_000
+const ID_BYTES = 16
+
+export interface TakeIn {
+  readonly agent: string
+  /** The witness's node. */
+  readonly from: string
+  /** Pulls what the witness keeps. */
+  readonly puller: Puller
+  /** Everything is here: the witness writes its recover for this ready, and cosigns it. */
+  recover(ready: Uint8Array): Promise<LineageRecord>
+}
+
+/**
+ * Copies the agent, then takes it: its accept is cosigned when this resolves.
+ *
+ * @throws IgorError HANDOFF_REJECTED | QUOTA | NOT_AUTHORITATIVE, and what the network and the store throw
+ */
+export const takeIn = async (inbound: Inbound, { agent, from, puller, recover }: TakeIn): Promise<void> => {
+  const { context } = inbound
+  checkHouse(inbound.house(), from)
+  const records = await puller.records(agent)
+  const chain = await verifyGently(context, records)
+  if (chain.agent !== agent || chain.witness === null)
+    throw new IgorError('PROTOCOL_VIOLATION', `peer ${from} shows no history of ${agent} with a witness`)
+  const mine = inbound.ledger(agent)
+  if (mine !== undefined) await inbound.reconcile(mine, { chain, records })
+  const manifest = await pullManifest(context, puller, chain)
+  checkGuest(inbound.house(), manifest)
+  checkMigration(context.peer, context.price, manifest)
+  const copy = await pullState(context, puller, { chain, records, manifest })
+  const { sealed, names } = await pullJournal(inbound, puller, agent, records, chain.state?.body.seq ?? 0)
+  const ready = await makeReady(
+    {
+      agent,
+      handoff: context.crypto.random(ID_BYTES),
+      to: context.peer,
+      incarnation: context.incarnation,
+      price: context.price,
+      nonce: context.crypto.random(32),
+      expiry: nowMs(context.clock) + READY_MS,
+    },
+    context.sign,
+  )
+  const record = await recover(ready.bytes)
+  const taken = extendChain(chain, record, { known: [ready.bytes] })
+  const current = copy.state
+  const refs = countRefs(chain.genesis.body, current)
+  for (const name of names) refs.add(name)
+  const { ledger } = await accept(context, { chain: taken, records: [...records, record], current, rows: [], refs, sealed })
+  void inbound.arrived({ ledger, manifest, init: copy.init, from })
+  await inbound.committed(agent)
+}
+
+/** What was journaled since the last state: it is run again here. */
+const pullJournal = async (
+  { context }: Inbound,
+  puller: Puller,
+  agent: string,
+  records: readonly LineageRecord[],
+  since: number,
+): Promise<{ sealed: JournalEntry[]; names: string[] }> => {
+  const sealed: JournalEntry[] = []
+  const names: string[] = []
+  for (const { body } of records) {
+    if (!('journal' in body) || body.journal === null || body.seq <= since) continue
+    await puller.blocks(agent, [body.journal], async (blocks) => {
+      for (const { cid, bytes } of blocks) {
+        sealed.push(...decodeSegment(bytes))
+        names.push(nameOf(cid))
+        await context.store.commit({ put: [[keys.block(agent, nameOf(cid)), bytes]], durable: false })
+      }
+    })
+  }
+  return { sealed, names }
+}
