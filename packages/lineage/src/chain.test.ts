@@ -5,6 +5,7 @@ import {
   encodeSigned,
   extendChain,
   type LineageErrorCode,
+  pruneRecords,
   RECOVER_EPOCHS,
   rawCid,
   signRecord,
@@ -439,6 +440,57 @@ describe('what a chain says', () => {
     expect(history.chain.lastOrder).toBe(100)
     history = await add(history, { ...retireBody(history.chain), orders: [await orderBytes(101, { kind: 'retire' })] }, alice)
     expect(history.chain.lastOrder).toBe(101)
+  })
+
+  describe('an order that changes the terms', () => {
+    const other = rawCid(Uint8Array.of(1))
+    const funded = (n: number, amount: bigint) => orderBytes(n, { kind: 'fund', amount })
+    const upgraded = (n: number) => orderBytes(n, { kind: 'upgrade', module: other })
+
+    test('adds funds once, and the record is an anchor', async () => {
+      const history = await held()
+      const { budget } = history.chain
+      const body = checkpointBody(history.chain, 1, 10n ** 9n)
+      const cost = body.cost - (history.chain.progress?.body.cost ?? 0n)
+      const orders = [await funded(101, 500n), await funded(102, 7n)]
+      const { chain } = await add(history, { ...body, orders, budget: budget + 507n - cost }, alice)
+      expect(chain).toMatchObject({ budget: budget + 507n - cost, lastOrder: 102 })
+      expect(chain.anchor.id).toEqual(chain.head.id)
+      for (const wrong of [budget - cost, budget + 507n, budget + 508n - cost])
+        await expect(add(history, { ...body, orders, budget: wrong }, alice)).rejects.toMatchObject({ code: 'BAD_BUDGET' })
+      const handoff = { ...(await handoffBody(history.chain, bob)), orders, budget: budget + 507n }
+      await expect(add(history, handoff, alice)).rejects.toMatchObject({ code: 'BAD_ORDER' })
+    })
+
+    test('is kept with every later record: what is left can always be checked', async () => {
+      let history = await held()
+      const orders = [await funded(101, 500n)]
+      const { budget } = history.chain
+      history = await add(history, { ...checkpointBody(history.chain), orders, budget: budget + 500n }, alice)
+      for (let i = 0; i < 3; i++) history = await add(history, checkpointBody(history.chain, 1, 10n ** 6n), alice)
+      const pruned = pruneRecords(history.records)
+      expect(pruned.length).toBeLessThan(history.records.length)
+      expect(verifyChain(pruned)).toMatchObject({ budget: history.chain.budget, head: history.chain.head })
+      const without = history.records.filter(({ body }) => !('orders' in body) || body.seq < 2 || body.orders.length === 0)
+      expect(codeOf(() => verifyChain(without))).toBe('BAD_ANCHOR')
+    })
+
+    test('lets the module change, or stay where the new one did not take over; nothing else does', async () => {
+      const history = await held()
+      const body = checkpointBody(history.chain)
+      const orders = [await upgraded(101)]
+      const { chain } = await add(history, { ...body, orders, module: other }, alice)
+      expect(chain.module).toEqual(other)
+      expect((await add(history, { ...body, orders }, alice)).chain.module).toEqual(history.chain.module)
+      await expect(add(history, { ...body, module: other }, alice)).rejects.toMatchObject({ code: 'BAD_MODULE' })
+      const third = rawCid(Uint8Array.of(3))
+      await expect(add(history, { ...body, orders, module: third }, alice)).rejects.toMatchObject({ code: 'BAD_MODULE' })
+    })
+
+    test('of nothing is none', async () => {
+      await expect(funded(1, 0n)).rejects.toMatchObject({ code: 'BAD_FIELD' })
+      await expect(funded(1, 2n ** 63n)).rejects.toMatchObject({ code: 'BAD_FIELD' })
+    })
   })
 
   test('a ready made ahead, for any agent, serves', async () => {

@@ -15,7 +15,17 @@ import { equalBytes } from './bytes.ts'
 import { cosignatureOf, verifyCosignature, witnessOrdered } from './cosign.ts'
 import { LineageError } from './errors.ts'
 import { keyOfDid, keyOfPeerId } from './identity.ts'
-import { answerRules, checkOrders, type Fail, holder, progressRules, readEmbedded, recoverRules, type Verify } from './rules.ts'
+import {
+  answerRules,
+  checkOrders,
+  type Fail,
+  holder,
+  progressRules,
+  readEmbedded,
+  recoverRules,
+  termsOrdered,
+  type Verify,
+} from './rules.ts'
 import { LINEAGE_DOMAIN, verifySigned } from './signing.ts'
 import type { Authority, Body, BodyKind, Chain, Genesis, LineageRecord } from './types.ts'
 
@@ -41,12 +51,20 @@ export interface ExtendOptions {
 
 const ANCHORS: ReadonlySet<BodyKind> = new Set(['genesis', 'handoff', 'accept', 'refuse', 'recover', 'retire'])
 
+/** It moved authority, or changed the witness: where there is a witness, it has to say so. */
+export function movesAuthority(record: LineageRecord): boolean {
+  return ANCHORS.has(record.body.kind) || witnessOrdered(record) !== undefined
+}
+
 /**
- * Whether later records link to this one as their anchor, so that it can never be pruned: it moved
- * authority, or changed the witness. (Checkpoints that apply a fund or upgrade order will join, with those orders.)
+ * Whether later records link to this one as their anchor, so that it can never be pruned: it moved authority, or
+ * applied an order that changed the witness, the budget or the module.
  */
 export function isAnchor(record: LineageRecord): boolean {
-  return ANCHORS.has(record.body.kind) || witnessOrdered(record) !== undefined
+  if (movesAuthority(record)) return true
+  if (record.body.kind !== 'checkpoint' || record.body.orders.length === 0) return false
+  const { funds, modules } = termsOrdered(record.body.orders)
+  return funds > 0n || modules.length > 0
 }
 
 const isGenesis = (record: LineageRecord): record is LineageRecord<Genesis> => record.body.kind === 'genesis'
@@ -74,6 +92,7 @@ export function startChain(genesis: LineageRecord): Chain {
     epoch: 1,
     tick: 0,
     authority: { status: 'held', by: body.authority, incarnation: body.incarnation },
+    module: body.module,
     witness: body.witness,
     cosigned: cosignatureOf(genesis, body.witness) === undefined ? null : genesis,
     progress: null,
@@ -134,7 +153,7 @@ export function cosigners(chain: Chain, record: LineageRecord): readonly string[
       ? [body.witness]
       : named !== undefined
         ? [named, chain.witness]
-        : isAnchor(record)
+        : movesAuthority(record)
           ? [chain.witness]
           : []
   return [...new Set(needed.filter((one) => one != null))]
@@ -279,7 +298,8 @@ function apply(chain: Chain, record: LineageRecord, verify: Verify): Chain {
       progressRules(chain, body, fail)
       const lastOrder = checkOrders(chain, body, verify, fail)
       const state = body.state === null ? chain.state : progress
-      const said = { ...next, tick: body.tick, progress, state, lastOrder, budget: body.budget }
+      const { tick, budget, module } = body
+      const said = { ...next, tick, progress, state, lastOrder, budget, module }
       if (body.kind === 'checkpoint') return said
       const ready = readEmbedded(chain, body.ready, verify, fail)
       return { ...said, authority: { ...holder(chain, fail), status: 'offered', ready, recover: false } }

@@ -126,7 +126,8 @@ export function* neededBlocks(
   records: readonly LineageRecord[],
   get: (cid: CID) => Uint8Array | undefined,
 ): Generator<CID> {
-  const { module, manifest, init } = chain.genesis.body
+  const { module } = chain
+  const { manifest, init } = chain.genesis.body
   yield module
   if (module.code === DAG_CBOR) yield* moduleParts(module, found(module, get))
   yield manifest

@@ -135,7 +135,7 @@ export function summariseChain(chain: Chain): VerifiedSummary {
     name: genesis.body.name,
     genesis: genesis.id.toString(),
     head: head.id.toString(),
-    module: genesis.body.module.toString(),
+    module: chain.module.toString(),
     born: genesis.body.time,
     epoch: chain.epoch,
     seq: head.body.seq,

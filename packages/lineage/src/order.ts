@@ -1,6 +1,21 @@
+import type { CID } from 'multiformats/cid'
 import { LineageError } from './errors.ts'
 import { keyOfDid } from './identity.ts'
-import { byKind, decodeAs, did, encodeAs, literal, natural, nullable, object, peerId } from './schema.ts'
+import {
+  byKind,
+  cid,
+  DAG_CBOR,
+  decodeAs,
+  did,
+  encodeAs,
+  int64,
+  literal,
+  natural,
+  nullable,
+  object,
+  peerId,
+  RAW,
+} from './schema.ts'
 import { decodeSigned, encodeSigned, ORDER_DOMAIN, type Sign, signBody, verifySigned } from './signing.ts'
 import type { Order, Signed } from './types.ts'
 
@@ -25,6 +40,22 @@ const readOrderBody = byKind<Order>({
     n: natural,
     kind: literal('witness'),
     to: nullable(peerId),
+  }),
+  fund: object<Of<'fund'> & { readonly amount: bigint }>({
+    agent: did,
+    n: natural,
+    kind: literal('fund'),
+    amount: (value, where) => {
+      const amount = int64(value, where)
+      if (amount === 0n) throw new LineageError('BAD_FIELD', `${where} must be more than nothing`)
+      return amount
+    },
+  }),
+  upgrade: object<Of<'upgrade'> & { readonly module: CID }>({
+    agent: did,
+    n: natural,
+    kind: literal('upgrade'),
+    module: cid(RAW, DAG_CBOR),
   }),
   pause: object<Of<'pause'>>({ agent: did, n: natural, kind: literal('pause') }) as never,
   resume: object<Of<'resume'>>({ agent: did, n: natural, kind: literal('resume') }) as never,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CID } from 'multiformats/cid'
 import { equalBytes } from './bytes.ts'
 import { LineageError, type LineageErrorCode } from './errors.ts'
 import { decodeOrder, readOrder } from './order.ts'
@@ -37,8 +38,10 @@ export function progressRules(chain: Chain, body: Checkpoint | Handoff, fail: Fa
     throw fail('BAD_STATE', 'a record without a state names the last one that has one as `from`')
   }
   const { genesis, billed, progress } = chain
-  if (!body.module.equals(genesis.body.module) || !body.manifest.equals(genesis.body.manifest)) {
-    throw fail('BAD_MODULE', 'only an upgrade order changes module or manifest')
+  const { funds, modules } = termsOrdered(body.orders)
+  // An upgrade whose module did not take over keeps the old one.
+  if (![chain.module, ...modules].some((module) => body.module.equals(module)) || !body.manifest.equals(genesis.body.manifest)) {
+    throw fail('BAD_MODULE', 'only an upgrade order changes the module, and nothing the manifest')
   }
   if (body.price !== chain.price) throw fail('BAD_PRICE', `the price of this epoch is ${chain.price}, not ${body.price}`)
   const fuel = progress?.body.fuel ?? 0n
@@ -46,9 +49,24 @@ export function progressRules(chain: Chain, body: Checkpoint | Handoff, fail: Fa
   if (body.fuel < fuel) throw fail('BAD_COST', `its cumulative fuel ${body.fuel} is less than ${fuel} before`)
   const owed = billed.cost + costOf(body.fuel - billed.fuel, chain.price)
   if (body.cost !== owed) throw fail('BAD_COST', `its cumulative cost must be ${owed} for that fuel and price, not ${body.cost}`)
-  if (body.budget !== chain.budget - (body.cost - cost)) {
-    throw fail('BAD_BUDGET', `its budget must be ${chain.budget - (body.cost - cost)}, not ${body.budget}`)
+  const budget = chain.budget + funds - (body.cost - cost)
+  if (body.budget !== budget) throw fail('BAD_BUDGET', `its budget must be ${budget}, not ${body.budget}`)
+}
+
+/** What orders change of the budget and the module; those that cannot be read change nothing, and are refused elsewhere. */
+export function termsOrdered(orders: readonly Uint8Array[]): { readonly funds: bigint; readonly modules: readonly CID[] } {
+  let funds = 0n
+  const modules: CID[] = []
+  for (const bytes of orders) {
+    try {
+      const { order } = decodeOrder(bytes)
+      if (order.kind === 'fund') funds += order.amount
+      if (order.kind === 'upgrade') modules.push(order.module)
+    } catch (error) {
+      if (!(error instanceof LineageError)) throw error
+    }
   }
+  return { funds, modules }
 }
 
 /** What an accept repeats: it takes over exactly what was promised and what is left. */
@@ -77,6 +95,8 @@ export function checkOrders(chain: Chain, { kind, orders }: Checkpoint | Handoff
     // Two witnesses take part in the change: it gets a record of its own kind that both can order.
     if (order.kind === 'witness' && kind !== 'checkpoint')
       throw fail('BAD_ORDER', `its order ${order.n} changes the witness: only a checkpoint applies it`)
+    if ((order.kind === 'fund' || order.kind === 'upgrade') && kind !== 'checkpoint')
+      throw fail('BAD_ORDER', `its order ${order.n} changes budget or module: only a checkpoint applies it`)
     last = order.n
   }
   return last

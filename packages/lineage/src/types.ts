@@ -167,6 +167,10 @@ export type Order = { readonly agent: string; readonly n: number } & (
   | { readonly kind: 'move'; readonly to: string }
   /** Another witness; null: none. */
   | { readonly kind: 'witness'; readonly to: string | null }
+  /** Adds to the budget: microcents, at least 1. */
+  | { readonly kind: 'fund'; readonly amount: bigint }
+  /** Another module, under the same manifest; where it fails to take over, the old one stays. */
+  | { readonly kind: 'upgrade'; readonly module: CID }
   | { readonly kind: 'pause' | 'resume' | 'retire' }
 )
 export type OrderKind = Order['kind']
@@ -214,6 +218,8 @@ export interface Chain {
   /** n of the last order applied; 0 before the first. */
   readonly lastOrder: number
   readonly budget: bigint
+  /** What it runs: that of genesis, or of the last upgrade. */
+  readonly module: CID
   /** Of this epoch. */
   readonly price: bigint
   /** Cumulative fuel and cost when this epoch's authority took over: its price counts from there. */
