@@ -94,16 +94,25 @@ export async function compile(instrumented: Instrumented): Promise<Compiled> {
   }
 }
 
+/** Engines may keep a NaN's bits on their way through JavaScript, where nothing tells them apart: hand on the canonical one. */
+function withCanonicalNan(value: HostFunction): HostFunction {
+  return (...args) => {
+    const result = value(...args)
+    return Number.isNaN(result) ? Number.NaN : result
+  }
+}
+
 function collectImports(instrumented: Instrumented, imports: Imports): Record<string, Record<string, HostFunction>> {
   const collected: Record<string, Record<string, HostFunction>> = Object.create(null)
-  for (const { module, name } of instrumented.imports) {
+  for (const { module, name, results } of instrumented.imports) {
     const from = Object.hasOwn(imports, module) ? imports[module] : undefined
     const value = from !== undefined && Object.hasOwn(from, name) ? from[name] : undefined
     if (typeof value !== 'function') {
       throw new SandboxError('MISSING_IMPORT', `the module imports the function "${module}.${name}", which it was not handed`)
     }
     collected[module] ??= Object.create(null) as Record<string, HostFunction>
-    ;(collected[module] as Record<string, HostFunction>)[name] = value
+    const float = results[0] === 'f32' || results[0] === 'f64'
+    ;(collected[module] as Record<string, HostFunction>)[name] = float ? withCanonicalNan(value) : value
   }
   return collected
 }
@@ -298,9 +307,10 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
       return view
     },
     has: (name) => functions.has(name),
-    call: (name, ...args) => {
+    call: (name, ...args: Value[]) => {
       const target = functions.get(name)
       if (target === undefined) throw new SandboxError('MISSING_EXPORT', `the module exports no function "${name}"`)
+      for (let i = 0; i < args.length; i++) if (Number.isNaN(args[i])) args[i] = Number.NaN
       const result = run(target, args)
       if (result === undefined || typeof result === 'number' || typeof result === 'bigint') return result
       throw new SandboxError('BAD_CALL', `the function "${name}" returns something else than one number`)
