@@ -1,7 +1,7 @@
 // `npm test`: every check of the project, on a fresh clone too. Each stage runs, whatever the one before it found; the last
 // line is `N passed, N failed`. Options: --only STAGE,… and --skip STAGE,… (lint, build, packages, unit, browser,
 // engines, e2e).
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from './build.mjs'
@@ -13,17 +13,19 @@ const STAGE_MS = 25 * 60_000
 
 /**
  * @typedef {{passed: number, failed: number, skipped?: number}} Counts
- * @typedef {{name: string, needs?: ('build' | 'chromium')[], run: (scratch: string) => Promise<Counts>}} Stage
+ * @typedef {{scratch: string, stdout: 'inherit' | number}} Place where a stage keeps its files, and where its output goes
+ * @typedef {{name: string, needs?: ('build' | 'chromium')[], beside?: boolean, run: (place: Place) => Promise<Counts>}} Stage
+ * `beside`: runs while the stage before it does, after others of its kind; its output is shown once that has ended
  */
 
 /** @type {Stage[]} */
 const stages = [
-  { name: 'lint', run: async () => oneOf(await runTool(tools.biome, ['check', '.'], { timeoutMs: STAGE_MS })) },
+  { name: 'lint', run: async ({ stdout }) => oneOf(await runTool(tools.biome, ['check', '.'], { timeoutMs: STAGE_MS, stdout })) },
   { name: 'build', run: buildStage },
   { name: 'packages', needs: ['build'], run: packagesStage },
-  { name: 'unit', needs: ['build'], run: (scratch) => vitest('node', scratch) },
-  { name: 'browser', needs: ['chromium'], run: (scratch) => vitest('chromium', scratch) },
-  { name: 'engines', needs: ['chromium'], run: engines },
+  { name: 'unit', needs: ['build'], run: (place) => vitest('node', place) },
+  { name: 'browser', needs: ['chromium'], beside: true, run: (place) => vitest('chromium', place) },
+  { name: 'engines', needs: ['chromium'], beside: true, run: engines },
   { name: 'e2e', needs: ['build', 'chromium'], run: playwright },
 ]
 
@@ -46,11 +48,11 @@ async function packagesStage() {
   return { passed: results.length - failed, failed }
 }
 
-/** @param {'node' | 'chromium'} project @param {string} scratch @returns {Promise<Counts>} */
-async function vitest(project, scratch) {
+/** @param {'node' | 'chromium'} project @param {Place} place @returns {Promise<Counts>} */
+async function vitest(project, { scratch, stdout }) {
   const file = join(scratch, `vitest-${project}.json`)
   const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
-  const code = await runTool(tools.vitest, args, { timeoutMs: STAGE_MS })
+  const code = await runTool(tools.vitest, args, { timeoutMs: STAGE_MS, stdout })
   const report = await readReport(file, code)
   // A file that could not be loaded has no tests to fail.
   const broken = report.testResults.filter(
@@ -63,19 +65,23 @@ async function vitest(project, scratch) {
   })
 }
 
-/** The same programs in every engine of this machine. @param {string} scratch @returns {Promise<Counts>} */
-async function engines(scratch) {
+/** The same programs in every engine of this machine. @param {Place} place @returns {Promise<Counts>} */
+async function engines({ scratch, stdout }) {
   const file = join(scratch, 'engines.json')
   const run = join(root, 'packages', 'core', 'conformance', 'run.mjs')
-  const code = await runTool(run, [`--report=${file}`], { timeoutMs: STAGE_MS })
+  const code = await runTool(run, [`--report=${file}`], { timeoutMs: STAGE_MS, stdout })
   return settle(code, await readReport(file, code))
 }
 
-/** @param {string} scratch @returns {Promise<Counts>} */
-async function playwright(scratch) {
+/** @param {Place} place @returns {Promise<Counts>} */
+async function playwright({ scratch, stdout }) {
   const file = join(scratch, 'playwright.json')
   const env = { ...environment(), PLAYWRIGHT_JSON_OUTPUT_FILE: file }
-  const code = await runTool(tools.playwright, ['test', '-c', 'e2e', '--reporter=list,json'], { env, timeoutMs: STAGE_MS })
+  const code = await runTool(tools.playwright, ['test', '-c', 'e2e', '--reporter=list,json'], {
+    env,
+    timeoutMs: STAGE_MS,
+    stdout,
+  })
   const { stats, errors } = await readReport(file, code)
   return settle(code, { passed: stats.expected, failed: stats.unexpected + stats.flaky + errors.length, skipped: stats.skipped })
 }
@@ -156,20 +162,47 @@ const scratch = await mkdtemp(join(tmpdir(), 'igor-test-'))
 const summary = []
 /** A need that failed once is not tried for every stage anew. @type {Map<string, Promise<void>>} */
 const prepared = new Map()
-for (const { name, needs = [], run: runStage } of chosen) {
-  console.log(`\n── ${name} ──`)
+/** @param {Stage} stage @param {'inherit' | number} stdout */
+async function perform({ name, needs = [], run: runStage }, stdout) {
   const start = Date.now()
+  const seconds = () => (Date.now() - start) / 1000
   try {
     for (const need of needs) {
       if (!prepared.has(need)) prepared.set(need, prepare[need]())
       await prepared.get(need)
     }
-    const counts = await runStage(scratch)
-    summary.push({ name, seconds: (Date.now() - start) / 1000, ...counts, note: '' })
+    const counts = await runStage({ scratch, stdout })
+    return { name, seconds: seconds(), ...counts, note: '' }
   } catch (error) {
-    summary.push({ name, seconds: (Date.now() - start) / 1000, passed: 0, failed: 1, note: `could not run: ${error.message}` })
-    console.log(`${name} could not run: ${error.message}`)
+    return { name, seconds: seconds(), passed: 0, failed: 1, note: `could not run: ${error.message}` }
   }
+}
+
+/** One stage at a time, its output kept in files. @param {Stage[]} besides */
+async function performBeside(besides) {
+  const results = []
+  for (const stage of besides) {
+    const file = join(scratch, `${stage.name}.out`)
+    const handle = await open(file, 'w')
+    const result = await perform(stage, handle.fd).finally(() => handle.close())
+    results.push({ result, file })
+  }
+  return results
+}
+
+while (chosen.length > 0) {
+  const stage = chosen.shift()
+  const besides = []
+  while (chosen[0]?.beside) besides.push(chosen.shift())
+  console.log(`\n── ${[stage, ...besides].map(({ name }) => name).join(' and beside it ')} ──`)
+  const [result, others] = await Promise.all([perform(stage, 'inherit'), performBeside(besides)])
+  summary.push(result)
+  for (const { result: other, file } of others) {
+    console.log(`\n── ${other.name} ──`)
+    process.stdout.write(await readFile(file))
+    summary.push(other)
+  }
+  for (const { name, note } of [result, ...others.map((other) => other.result)]) if (note) console.log(`${name} ${note}`)
 }
 await rm(scratch, { recursive: true, force: true })
 

@@ -42,7 +42,7 @@ export function environment() {
  *
  * @param {string} command
  * @param {string[]} args
- * @param {{env?: NodeJS.ProcessEnv, timeoutMs?: number, stdout?: 'inherit' | 'ignore' | 'stderr'}} [options]
+ * @param {{env?: NodeJS.ProcessEnv, timeoutMs?: number, stdout?: 'inherit' | 'ignore' | 'stderr' | number}} [options] `stdout`: a number is an open file, for all output
  * @returns {Promise<number>} its exit code; 124 when it took too long, as `timeout` has it
  */
 export async function run(command, args, { env = environment(), timeoutMs, stdout = 'inherit' } = {}) {
@@ -51,7 +51,7 @@ export async function run(command, args, { env = environment(), timeoutMs, stdou
   const child = spawn(command, args, {
     cwd: root,
     env,
-    stdio: ['inherit', stdout === 'stderr' ? 2 : stdout, stdout === 'ignore' ? 'ignore' : 'inherit'],
+    stdio: ['inherit', stdout === 'stderr' ? 2 : stdout, stdout === 'ignore' || typeof stdout === 'number' ? stdout : 'inherit'],
     detached: own,
   })
   let late = false
