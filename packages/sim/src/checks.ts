@@ -31,6 +31,8 @@ export interface Checks {
   /** A tick that was shown, as the agent logged it. */
   tick(agent: string, tick: number, line: string): void
   lastTick(agent: string): number
+  /** Its last tick failed: it was handed something that it fails at, and its clock may stand still for long. */
+  fails(agent: string): boolean
   /** A message was acknowledged. */
   acknowledged(agent: string, id: number): void
   /** Messages that were acknowledged and not in what the agent logged last. */
@@ -51,6 +53,7 @@ export const createChecks = (): Checks => {
   const ticks = new Map<string, Map<number, string>>()
   const last = new Map<string, { readonly tick: number; readonly line: string }>()
   const acks = new Map<string, Set<number>>()
+  const failing = new Set<string>()
   const gone = new Map<string, number>()
   const look = (what: string): void => void looked.set(what, (looked.get(what) ?? 0) + 1)
   const fail = (what: string): void => void failures.push(what)
@@ -103,7 +106,9 @@ export const createChecks = (): Checks => {
     tick: (agent, tick, line) => {
       const report = readReport(line)
       // What a failed tick says is no report.
+      if (report === undefined) failing.add(agent)
       if (report === undefined) return
+      failing.delete(agent)
       look('one life a tick')
       const known = ticks.get(agent) ?? new Map<number, string>()
       ticks.set(agent, known)
@@ -119,6 +124,7 @@ export const createChecks = (): Checks => {
       if (tick > (last.get(agent)?.tick ?? 0)) last.set(agent, { tick, line })
     },
     lastTick: (agent) => last.get(agent)?.tick ?? 0,
+    fails: (agent) => failing.has(agent),
     acknowledged: (agent, id) => {
       const ids = acks.get(agent) ?? new Set()
       ids.add(id)

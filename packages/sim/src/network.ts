@@ -12,6 +12,7 @@ import { createPipe, type Pipe, PipeError } from './pipe.ts'
 import type { Points } from './points.ts'
 import type { Process } from './process.ts'
 import type { Random } from './random.ts'
+import type { Scheduler } from './scheduler.ts'
 import { CAME, GOSSIP, SENT, type Trace } from './trace.ts'
 import type { Lines, Weather } from './wire.ts'
 
@@ -27,6 +28,7 @@ const REPEATED: readonly string[] = [HANDOFF_PROTOCOL, ORDER_PROTOCOL, MESSAGE_P
 export type Tap = (machine: number, protocol: string, message: Uint8Array) => void
 
 export interface NetworkOptions {
+  readonly scheduler: Scheduler
   readonly lines: Lines
   readonly weather: Weather
   readonly points: Points
@@ -65,7 +67,7 @@ interface Member {
 /** `/igor/handoff/1.0.0` is handoff. */
 const shortOf = (protocol: string): string => protocol.split('/')[2] ?? protocol
 
-export const createFabric = ({ lines, weather, points, trace, random, tap }: NetworkOptions): Fabric => {
+export const createFabric = ({ scheduler, lines, weather, points, trace, random, tap }: NetworkOptions): Fabric => {
   const members = new Map<string, Member>()
   const stalled = new Map<string, (() => void)[]>()
   /** Pairs of machines whose connection is known to be gone, until the line is whole again. */
@@ -81,7 +83,6 @@ export const createFabric = ({ lines, weather, points, trace, random, tap }: Net
   /** Carries something over the line, after what was sent before it on the same pipe. */
   const carry = (from: Process, to: Process, bytes: number, pipe: Pipe | undefined, arrive: () => void): void => {
     const { latency, jitter, bandwidth } = lines.of(from.machine, to.machine)
-    const { scheduler } = from
     const takes = latency + random.between(0, jitter) + bytes / bandwidth
     const at = Math.max(scheduler.now + takes, pipe?.arrival ?? 0)
     if (pipe !== undefined) pipe.arrival = at
@@ -109,9 +110,6 @@ export const createFabric = ({ lines, weather, points, trace, random, tap }: Net
 
   lines.onchange((from, to, blocked) => {
     const key = `${from} ${to}`
-    const [some] = members.values()
-    if (some === undefined) return
-    const { scheduler } = some.process
     if (!blocked) {
       for (const arrive of stalled.get(key)?.splice(0) ?? []) scheduler.after(random.between(0, 1000), arrive)
       if (lines.open(from, to) && lost.delete(pair(from, to))) tellAll()
@@ -156,13 +154,13 @@ export const createFabric = ({ lines, weather, points, trace, random, tap }: Net
   const tear = (end: End, why: string): void => {
     for (const side of [end, end.other]) {
       if (side === undefined) continue
-      side.process.scheduler.after(random.scaled(1000, 5_000_000), () => side.fail(why))
+      scheduler.after(random.scaled(1000, 5_000_000), () => side.fail(why))
     }
   }
 
   const channelOf = (end: End): Channel => {
     const { process, peer, protocol, incoming, outgoing } = end
-    const { scheduler, machine } = process
+    const { machine } = process
     const own = async <T>(work: Promise<T>): Promise<T> => {
       try {
         return await work
@@ -243,7 +241,7 @@ export const createFabric = ({ lines, weather, points, trace, random, tap }: Net
   /** As of a process that said something, died, and said it again when it was back; nobody hears the answer. */
   const ghost = (process: Process, peer: string, protocol: string, frame: Uint8Array): void => {
     const from = [...members.values()].find((one) => one.process === process)
-    process.scheduler.after(random.scaled(1000, 120_000_000), () => {
+    scheduler.after(random.scaled(1000, 120_000_000), () => {
       const callee = members.get(peer)
       if (callee === undefined || from === undefined || !callee.process.alive || lines.of(process.machine, callee.process.machine).blocked) return
       const there = createPipe()
@@ -258,7 +256,7 @@ export const createFabric = ({ lines, weather, points, trace, random, tap }: Net
 
   const networkOf = (member: Member): Network => {
     const { id, process } = member
-    const { scheduler, machine } = process
+    const { machine } = process
     const peerOf = (target: string): string => (target.startsWith('/') ? (target.split('/p2p/').at(-1) ?? '') : target)
     const open = (target: string, protocol: string, signal: AbortSignal | undefined): Promise<Channel> =>
       new Promise((resolve, reject) => {

@@ -63,6 +63,7 @@ const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, num
       const all = rows.map(([machine, row]) => `node ${machine} ${row.state}${row.state === 'recovery-required' ? ` (${row.why})` : ''}`)
       return [`${short} has ${owners.length} owners: ${all.join(', ') || 'no row anywhere'}`]
     }
+    if (checks.fails(agent)) return []
     if (checks.lastTick(agent) <= (since.get(agent) ?? 0)) return [`${short} does not tick any more, at node ${owners[0]?.[0]}`]
     if (rows.some(([, row]) => row.state === 'handoff-pending')) return [`${short} lives, and a node still waits for what became of it`]
     const missing = checks.missing(agent)

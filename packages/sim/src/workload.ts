@@ -85,6 +85,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     }
     const look = (): void => node.agents().forEach(watch)
     node.onchange(look)
+    node.onevent(({ code, message }) => world.did(machine.index, `reports ${code}: ${message}`))
     look()
     void shareKeys(node).catch(() => {})
   })

@@ -121,6 +121,7 @@ export const createWorld = (options: WorldOptions): World => {
     crash(process.machine, unsynced, chance.scaled(50_000, 30 * SECOND))
   })
   const fabric = createFabric({
+    scheduler,
     lines,
     weather,
     points,
