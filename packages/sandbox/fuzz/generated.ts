@@ -19,6 +19,7 @@ import { SandboxError } from '../src/errors.ts'
 import { type Instrumented, instrument } from '../src/instrument.ts'
 import { bareOf, type FunctionExport, functionExports } from './bare.ts'
 import { callBits, type NumberType, sizeOf } from './bits.ts'
+import { randomOf } from './random.ts'
 
 const { values } = parseArgs({
   options: {
@@ -31,17 +32,6 @@ const { values } = parseArgs({
 
 const FEATURES = ['simd', 'bulk-memory', 'multivalue', 'sign-ext', 'nontrapping-float-to-int', 'mutable-globals']
 const FUEL = 200_000_000n
-
-/** Numbers that a seed leads to (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (t ^ (t >>> 14)) >>> 0
-  }
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'sandbox-fuzz-'))
 
