@@ -7,6 +7,7 @@
  */
 import type { SandboxError } from './errors.ts'
 import { Frames } from './frames.ts'
+import { checkTable, NO_RESULT, readBlockType, readMemarg, readMemoryZero } from './immediates.ts'
 import * as limits from './limits.ts'
 import type { ParsedModule } from './module.ts'
 import { EFFECT, EFFECT_FC, EFFECT_FD, featureOf, IMMEDIATES, IMMEDIATES_FC, IMMEDIATES_FD, Imm, Op } from './opcodes.ts'
@@ -221,11 +222,14 @@ export class BodyWalker {
   #branchTable(reader: Reader, depth: number): number {
     const at = reader.pos
     const count = reader.count('targets in a br_table', limits.MAX_BRANCH_TARGETS, 'MAX_BRANCH_TARGETS') + 1
+    const frames = this.#frames
+    frames.tableNamesLoop = false
     this.#outermost = 0
     for (let i = 0; i < count; i++) {
       const target = reader.u32()
       if (target > depth) throw malformed(`no block ${target} levels up`, at)
       if (target > this.#outermost) this.#outermost = target
+      if (frames.opcode[depth - target] === Op.loop) frames.tableNamesLoop = true
     }
     return count
   }
@@ -300,41 +304,4 @@ function refusedOp(op: number, sub: number, at: number): SandboxError {
   if (feature !== undefined) return unsupported(feature, at)
   const number = op === 0xfc || op === 0xfd ? ` ${sub}` : ''
   return malformed(`unknown instruction 0x${op.toString(16).padStart(2, '0')}${number}`, at)
-}
-
-/** A block type without results; other negative numbers stand for one result. */
-const NO_RESULT = -64
-
-function readBlockType(reader: Reader, types: number): number {
-  const at = reader.pos
-  const first = reader.byte()
-  if (first === 0x40) return NO_RESULT
-  reader.pos = at
-  // A value type is a one-byte negative number.
-  if ((first & 0xc0) === 0x40) {
-    readValType(reader)
-    return -1
-  }
-  const type = reader.s33()
-  if (type < 0 || type >= types) throw malformed('a block has an unknown type', at)
-  return type
-}
-
-/** Alignment is an exponent of at most 4 (v128); its bit 6 says that a memory index follows. */
-function readMemarg(reader: Reader): void {
-  const at = reader.pos
-  const align = reader.u32()
-  if (align >= 0x40 && align < 0x80) throw unsupported('multi-memory', at)
-  if (align > 4) throw malformed('an alignment is too large', at)
-  reader.u32()
-}
-
-function readMemoryZero(reader: Reader): void {
-  const at = reader.pos
-  if (reader.byte() !== 0) throw unsupported('multi-memory', at)
-}
-
-function checkTable(index: number, module: ParsedModule, at: number): number {
-  if (index >= module.tables.length) throw malformed(`table ${index} does not exist`, at)
-  return index
 }

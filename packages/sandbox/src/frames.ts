@@ -14,6 +14,8 @@ const FIRST_FRAMES = 256
 /** The walker keeps it; visitors read it. At an `end`, the frame that it closes can still be read. */
 export class Frames {
   depth = 0
+  /** Whether a target of the last `br_table` is a loop. */
+  tableNamesLoop = false
   opcode: Uint8Array = new Uint8Array(FIRST_FRAMES)
   /** Height of the stack below the block's parameters. */
   base: Uint32Array = new Uint32Array(FIRST_FRAMES)

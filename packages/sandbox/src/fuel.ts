@@ -281,6 +281,7 @@ export class FuelPlan {
 
   /** A table may lead to any of the loops that are open. */
   #payTable(depth: number): void {
+    if (!this.#frames.tableNamesLoop) return
     this.#pending += this.#blocks.mostPrepaid[depth] as number
   }
 }
