@@ -194,6 +194,10 @@ export const fakeNode = (world: World): IgorNode => {
       )
     },
     handOver: async () => ({ moves: [], stayed: [] }),
+    witness: undefined,
+    releases: () => [],
+    release: async () => false,
+    farewell: () => {},
     agent(nameOrId) {
       const agent = find(nameOrId)
       return {

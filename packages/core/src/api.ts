@@ -141,6 +141,11 @@ export interface ImportOptions extends Waiting {
   readonly key?: Uint8Array
   /** Assert that the last holder is gone: from there one life rests on the owner. */
   readonly force?: boolean
+  /**
+   * Assert that its witness is gone, and name the one from here on (peer id or multiaddr); null: none. From there one
+   * life rests on the owner. Default: its witness decides.
+   */
+  readonly witness?: string | null
 }
 
 export interface Peer {
@@ -214,6 +219,11 @@ export interface Node {
    * @throws IgorError BAD_MESSAGE
    */
   release(words: Uint8Array): Promise<boolean>
+  /**
+   * Says the last words of `releases` on the connections that are open, at once and without waiting: for a page that is
+   * being closed. `stop` does it by itself.
+   */
+  farewell(): void
   usage(): Promise<StoreUsage>
   /** Called (at most every 100 ms) when agents, peers or addresses changed. Returns a function that ends it. */
   onchange(listener: () => void): () => void

@@ -5,7 +5,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { createCoreNode, type Node, type NodePolicy, openLogStore, type Residence } from '@igor/core'
+import { createCoreNode, type Node, type NodePolicy, openLogStore, type Residence, type WitnessOptions } from '@igor/core'
 import { createNetwork, type IceServer, type ListenOptions, type NetworkWarning } from '@igor/libp2p'
 import { nodeClock } from './clock.ts'
 import { nodeCrypto } from './crypto.ts'
@@ -21,6 +21,8 @@ export interface NodejsNodeOptions {
   /** Multiaddrs to tell others instead of those that the listeners know. */
   readonly announce?: readonly string[]
   readonly policy?: NodePolicy
+  /** Serves as a witness. Default: no. */
+  readonly witness?: WitnessOptions | boolean
   /** Multiaddrs of relays to stay connected to. */
   readonly relays?: readonly string[]
   readonly iceServers?: readonly IceServer[]
@@ -61,6 +63,7 @@ export const createNode = async (options: NodejsNodeOptions): Promise<Node> => {
         residence: await residenceOf(options.dataDir),
         ...(options.name === undefined ? {} : { name: options.name }),
         ...(options.policy === undefined ? {} : { policy: options.policy }),
+        ...(options.witness === undefined ? {} : { witness: options.witness }),
       },
     )
   } catch (error) {

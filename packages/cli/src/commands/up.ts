@@ -13,6 +13,8 @@ interface Options extends CommonOptions {
   readonly port: number
   readonly name?: string
   readonly maxAgents?: number
+  readonly witness?: boolean
+  readonly witnessStore?: string
   readonly price?: bigint
   readonly allow?: readonly string[]
   readonly relay?: readonly string[]
@@ -40,6 +42,12 @@ export function upCommand(io: Io): Command {
     )
     .option('--name <name>', 'what others see (default: made from the peer id)')
     .option('--max-agents <count>', 'agents hosted at a time (default: 100)', read(parseCount))
+    .option('--witness', 'order the histories of agents that name this node as their witness (default: unless --headless)')
+    .option('--no-witness', 'serve no witness')
+    .option(
+      '--witness-store <url>',
+      'keep them in etcd, etcd://host:port[,host:port]: every node with the same one serves one witness',
+    )
     .option('--price <amount>', 'per second of nominal execution, such as 0.25 (default: 0)', read(parsePrice))
     .option('--allow <peer...>', "take only these peers' agents (default: everyone's)", collect(parsePeer))
     .option('--relay <multiaddr...>', 'nodes to stay connected to')
@@ -98,6 +106,8 @@ function upOptions(options: Options, dataDir: string, io: Io, output: Output): U
       ...(options.price === undefined ? {} : { price: options.price }),
       ...(options.allow === undefined ? {} : { allow: options.allow }),
     },
+    witness: options.witness ?? (options.witnessStore !== undefined || options.headless !== true),
+    ...(options.witnessStore === undefined ? {} : { witnessStore: options.witnessStore }),
     relays: options.relay ?? [],
     ...(options.announce === undefined ? {} : { announce: options.announce }),
     iceServers: options.iceServer ?? [],

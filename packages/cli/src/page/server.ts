@@ -38,6 +38,8 @@ export interface NodeDescription {
   readonly name: string
   readonly multiaddrs: readonly string[]
   readonly iceServers: readonly object[]
+  /** Peer id of the witness that it serves; null: none. */
+  readonly witness?: string | null
 }
 
 export interface PageServer {

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Node, NodeEvent, NodePolicy } from '@igor/core'
-import { createNode } from '@igor/nodejs'
+import { createNode, openSharedWitness } from '@igor/nodejs'
 import { isRunning } from '../control/client.ts'
 import { readPlace } from '../control/place.ts'
 import { openControl } from '../control/server.ts'
@@ -28,6 +28,10 @@ export interface UpOptions {
   readonly headless: boolean
   readonly name?: string
   readonly policy: NodePolicy
+  /** Serves as a witness. */
+  readonly witness: boolean
+  /** `etcd://host:port`, for a witness that several nodes serve. */
+  readonly witnessStore?: string
   readonly relays: readonly string[]
   readonly announce?: readonly string[]
   readonly iceServers: readonly IceServer[]
@@ -136,12 +140,15 @@ async function refuseSecond(dataDir: string, signal: AbortSignal): Promise<void>
 }
 
 async function makeNode(options: UpOptions): Promise<Node> {
+  const { witnessStore } = options
+  const shared = witnessStore === undefined ? undefined : await openSharedWitness(witnessStore)
   const { dataDir, name, policy, relays, announce, iceServers, host, port, onevent } = options
   try {
     return await createNode({
       dataDir,
       listen: { host, ...nodePorts(port) },
       policy,
+      witness: shared === undefined ? options.witness : { shared },
       relays,
       iceServers,
       onwarning: ({ message }) => onevent({ level: 'warn', message }),
@@ -190,7 +197,13 @@ function webSocketPort(node: Node): number | undefined {
 function describe(node: Node, options: UpOptions, host: Host, secure: boolean): NodeDescription {
   const addresses = [...node.multiaddrs]
   if (secure) addresses.unshift(secureAddress(host, node.id))
-  return { peerId: node.id, name: node.name, multiaddrs: addresses, iceServers: options.iceServers }
+  return {
+    peerId: node.id,
+    name: node.name,
+    multiaddrs: addresses,
+    iceServers: options.iceServers,
+    witness: node.witness ?? null,
+  }
 }
 
 /** Where a URL names no port. */

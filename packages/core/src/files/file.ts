@@ -38,6 +38,7 @@ import { checkSize } from '../handoff/arrival.ts'
 import { accept, offeredHere } from '../handoff/decide.ts'
 import { keys } from '../keys.ts'
 import { granted, type Manifest, parseManifest } from '../manifest.ts'
+import { submit } from '../witness/submit.ts'
 
 /**
  * All that is needed to go on elsewhere, or to check the history: records, origin, module, state.
@@ -96,6 +97,8 @@ export interface ImportPlan {
   /** Signs with the agent's key, where this node (or the caller) holds it. */
   readonly signer: (chain: Chain) => Sign | undefined
   readonly force: boolean
+  /** The witness is declared gone; this one comes after it. */
+  readonly witness?: string | null
   /** Policy of this node. Throws when it does not take the agent. */
   readonly admit: (manifest: Manifest) => void
   readonly executor: Executor
@@ -211,8 +214,12 @@ const entitle = async (
       `${whose}: only the owner of ${agent} can go on from it here. Give the owner's key with --key.`,
     )
   }
-  const released = authority.status === 'retired'
-  if (authority.status === 'offered' && !plan.force) {
+  const witness = plan.witness === undefined ? chain.witness : plan.witness
+  if (plan.witness !== undefined && chain.witness === null)
+    throw new IgorError('BAD_REQUEST', `${agent} has no witness that could be gone`)
+  // Whether somebody still holds it is the witness's to say.
+  const released = authority.status === 'retired' || (chain.witness !== null && plan.witness === undefined)
+  if (authority.status === 'offered' && !released && !plan.force) {
     throw new IgorError(
       'NOT_AUTHORITATIVE',
       `this file was made for ${authority.ready.to}: import it there. Only if that node is gone for good, import it here with --force: from there one life rests on your word.`,
@@ -247,7 +254,9 @@ const entitle = async (
       time: Math.max(nowMs(context.clock), chain.head.body.time),
       ready: ready.bytes,
       because: released ? 'it was given up' : 'its owner says that its last holder is gone',
-      asserts: released ? null : 'holder-gone',
+      ...(plan.witness === undefined
+        ? { asserts: released ? null : ('holder-gone' as const) }
+        : { asserts: 'witness-gone' as const, witness: plan.witness }),
     },
     sign,
   )
@@ -262,7 +271,30 @@ const entitle = async (
       `this node knows a later history of ${agent} than this file holds: import a later copy`,
     )
   }
-  return { chain: extendChain(chain, recover), records: [...records, recover] }
+  if (witness === null) return { chain: extendChain(chain, recover), records: [...records, recover] }
+  const cosigned = await bringRecover(context, file, witness, recover)
+  return { chain: extendChain(chain, cosigned), records: [...records, cosigned] }
+}
+
+/** Before anything changes here: a witness that knows of a holder, or of a later history, says so. */
+const bringRecover = async (
+  context: Context,
+  { chain, records, blocks }: AgentFile,
+  witness: string,
+  recover: LineageRecord,
+): Promise<LineageRecord> => {
+  const link = await context.links.to(witness, [], context.signal)
+  const proposed = extendChain(chain, recover, { proposed: true })
+  const read = async (cid: CID): Promise<Uint8Array | undefined> => blocks.get(cid.toString())
+  const all = [...records, recover]
+  if (chain.witness === witness) {
+    const { cosigned } = await submit(link, { chain: proposed, records: all, read }, context.signal)
+    return cosigned.at(-1) ?? recover
+  }
+  // One that comes after a witness that is gone begins with the whole history.
+  const answer = await link.commit({ agent: chain.agent, records: all, blocks: [], read }, context.signal)
+  if (answer.kind !== 'cosigned') throw new IgorError('NOT_AUTHORITATIVE', `the new witness does not take ${chain.agent}`)
+  return answer.record
 }
 
 const rowsOf = (agent: string, file: AgentFile): (readonly [string, Uint8Array])[] => {

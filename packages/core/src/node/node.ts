@@ -102,6 +102,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const executor = createExecutor(platform.threads, clock)
 
   let telling = false
+  let stopping = false
   const tell = (): void => {
     if (telling || ended.signal.aborted) return
     telling = true
@@ -382,6 +383,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       const imported = await importFile(context, file, {
         signer: (chain) => (owner.learn(chain.genesis.body) ? owner.signer(chain.agent) : undefined),
         force: given.force ?? false,
+        ...(given.witness === undefined ? {} : { witness: given.witness?.split('/p2p/').at(-1) ?? null }),
         executor,
         admit: (manifest) => {
           if (store.damaged)
@@ -415,6 +417,13 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       changed()
     },
     releases: () => residents.releases(),
+    farewell: () => {
+      for (const { witness, bytes } of residents.releases())
+        links.to(witness, []).then(
+          (link) => link.release(bytes),
+          () => {},
+        )
+    },
     release: async (words) => {
       if (service !== undefined) return service.release(words)
       throw new IgorError('BAD_REQUEST', 'this node serves no witness: bring last words to one that does')
@@ -429,8 +438,10 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       return events.on(listener)
     },
     stop: async () => {
-      if (ended.signal.aborted) return
+      if (stopping) return
+      stopping = true
       for (const stop of stops) stop()
+      await residents.farewell()
       ended.abort(new IgorError('NODE_STOPPED', 'this node is stopping'))
       await residents.stop()
       await keeper?.stop()

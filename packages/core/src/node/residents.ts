@@ -28,6 +28,8 @@ import { ALONE, type Commitment, holdLease } from '../witness/holder.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
 import type { Owner } from './owner.ts'
 
+/** A witness that does not answer must not keep a node from stopping. */
+const FAREWELL_MS = 1000
 /** An agent that has not begun to tick so long after it came may rest for hours. */
 const BEGIN_MS = 50
 /** Of an agent's init bytes: one block. */
@@ -61,6 +63,8 @@ export interface Residents {
   /** Somebody shows a verified history of an agent known here. @throws IgorError when theirs conflicts */
   reconcile(ledger: Ledger, theirs: { chain: Ledger['chain']; records: readonly LineageRecord[] }): Promise<void>
   releases(): readonly LastWords[]
+  /** Has everything committed that was done, and tells the witnesses that this node goes. Takes a second at most. */
+  farewell(): Promise<void>
   /** Resolves when the last record of an agent that lives here is committed. @throws IgorError NOT_AUTHORITATIVE */
   committed(agent: string): Promise<void>
   /** Removes modules that no agent in this store names. */
@@ -348,6 +352,17 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     }
   }
 
+  const sayFarewell = async ({ ledger, commitment, atBoundary }: Hosted): Promise<void> => {
+    await atBoundary(async () => {
+      if (ledger.open && ledger.row.state === 'active-owner') await ledger.seal()
+    })
+    await commitment.committed()
+    const { witness } = ledger.chain
+    if (witness === null || commitment.release === undefined) return
+    const link = await context.links.to(witness, [], ended.signal)
+    await link.release(commitment.release)
+  }
+
   const live = (agent: string): Hosted => {
     const one = hosted.get(agent)
     if (one !== undefined && one.ledger.row.state === 'active-owner') return one
@@ -548,6 +563,15 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
         const bytes = commitment.release
         return witness === null || bytes === undefined ? [] : [{ agent: ledger.agent, witness, bytes }]
       }),
+
+    farewell: async () => {
+      const leaving = [...hosted.values()].filter(({ commitment }) => commitment.witnessed && commitment.left() > 0)
+      if (leaving.length === 0) return
+      const limit = new AbortController()
+      const said = Promise.all(leaving.map(sayFarewell)).catch(() => {})
+      await Promise.race([said, clock.sleep(FAREWELL_MS, limit.signal).catch(() => {})])
+      limit.abort()
+    },
 
     committed: async (agent) => {
       await beginnings.get(agent)

@@ -93,7 +93,9 @@ describe('an agent with a witness', () => {
     expect(next.count).toBe(next.tick)
     // Its old host comes back with what it had: it ticks nothing, and learns where it is.
     const back = await world.start(before)
-    await eventually(back, () => back.agents().some((one) => one.agent === agent.id && one.state === 'moved' && one.host === b.id))
+    await eventually(back, () =>
+      back.agents().some((one) => one.agent === agent.id && one.state === 'moved' && one.host === b.id),
+    )
     await ticksOn(b, agent.id, next.tick + 1)
   })
 })

@@ -41,6 +41,8 @@ export interface HeadRow {
   readonly incarnation: Uint8Array
   readonly frozen: string | null
   readonly lease: LeaseRow | null
+  /** Of several relays, the one that wrote it is about to put the next head. */
+  readonly claim?: Uint8Array
 }
 
 export interface Entry {
@@ -123,7 +125,8 @@ export const needsOf = async (
     return false
   }
   const read = async (cid: CID): Promise<Uint8Array> => (await available.get(digestOf(cid))) ?? new Uint8Array()
-  const { module, manifest, init } = chain.genesis.body
+  const { module } = chain
+  const { manifest, init } = chain.genesis.body
   if (want(module) && module.code !== RAW) for (const part of moduleParts(module, await read(module))) want(part)
   want(manifest)
   if (init !== null) want(init)

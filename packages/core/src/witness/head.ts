@@ -82,6 +82,11 @@ export const judgeShown = (head: Head | undefined, witness: string, shown: reado
 /** A history that is met for the first time. */
 const begin = (witness: string, shown: readonly LineageRecord[]): Judgement => {
   const own = shown.findLastIndex((record) => cosignatureOf(record, witness) !== undefined)
+  const last = shown.at(-1)
+  if (own < 0 && last?.body.kind === 'recover' && last.body.asserts === 'witness-gone' && last.body.witness === witness) {
+    const chain = extendBy(verifyChain(shown.slice(0, -1)), [last])
+    return { kind: 'extend', chain, fresh: shown }
+  }
   if (own < 0) {
     const [genesis, ...rest] = shown
     if (genesis === undefined) return { kind: 'history' }

@@ -172,8 +172,8 @@ export const holdLease = (options: HolderOptions): Commitment => {
     try {
       const now = current?.block
       const push = await freshBlocks(read, uncosigned({ chain, records }), shown, now)
-      const { record, lease } = await submit(link, { chain, records, read, push }, signal)
-      await ledger.cosigned(record)
+      const { cosigned, lease } = await submit(link, { chain, records, read, push }, signal)
+      for (const record of cosigned) await ledger.cosigned(record)
       shown = now
       if (lease !== undefined) await grant(lease, asked)
     } finally {

@@ -178,6 +178,19 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
     return next
   }
 
+  /**
+   * Before blocks are counted on: another relay may be about to remove some that its head did without. It does so only
+   * while the row is as it left it.
+   */
+  const claim = async (agent: string, entry: Entry): Promise<Entry> => {
+    const touched = await writeRow(agent, entry, { ...entry.row, claim: crypto.random(16) })
+    const prefix = witnessKeys.blocks(agent)
+    const held = new Set((await store.list(prefix)).map((key) => key.slice(prefix.length)))
+    const next = { ...touched, held }
+    entries.set(agent, next)
+    return next
+  }
+
   /** Grants, and remembers that the holder itself was heard: whose word a new incarnation needs. */
   const grant = async (agent: string, entry: Entry, holder: string): Promise<Entry> => {
     const lease = nextLease(entry.row, holder)
@@ -366,7 +379,8 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
           }
           const holds = chain.authority.status === 'held' && chain.authority.by === peer
           const next = { chain, records: grown, confirms: holds || judged.kind === 'extend', holder: holds ? peer : undefined }
-          const record = await settle(peer, entry, next, request)
+          const base = shared && entry !== undefined ? await claim(agent, entry) : entry
+          const record = await settle(peer, base, next, request)
           if (entry === undefined) brought.set(peer, (brought.get(peer) ?? 0) + 1)
           return { kind: 'cosigned', record, ...(holds ? grantOf(entries.get(agent)?.row.lease ?? null) : {}) }
         }

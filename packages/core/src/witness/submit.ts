@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Chain, changedChunks, chunkCid, type LineageRecord, type StateBlock } from '@igor/lineage'
+import { type Chain, changedChunks, chunkCid, isAnchor, type LineageRecord, type StateBlock } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
@@ -22,8 +22,8 @@ export interface Submission {
 }
 
 export interface Submitted {
-  /** The head, with its cosignature. */
-  readonly record: LineageRecord
+  /** With their cosignatures: the head, and before it those that each need one. */
+  readonly cosigned: readonly LineageRecord[]
   readonly lease?: Grant
 }
 
@@ -34,6 +34,16 @@ export const uncosigned = ({ chain, records }: Pick<Submission, 'chain' | 'recor
   return at === records.length - 1 ? records.slice(-1) : records.slice(at + 1)
 }
 
+/** What moves authority is nothing without a cosignature of its own: each such record is brought by itself. */
+const portions = (records: readonly LineageRecord[]): readonly (readonly LineageRecord[])[] => {
+  const parts: LineageRecord[][] = [[]]
+  for (const [i, record] of records.entries()) {
+    parts.at(-1)?.push(record)
+    if (record.body.kind !== 'genesis' && isAnchor(record) && i < records.length - 1) parts.push([])
+  }
+  return parts
+}
+
 /**
  * @throws IgorError NOT_AUTHORITATIVE when it is refused for good; AGENT_HALTED when the witness froze the agent; what the
  *   network throws
@@ -41,13 +51,22 @@ export const uncosigned = ({ chain, records }: Pick<Submission, 'chain' | 'recor
 export const submit = async (link: WitnessLink, submission: Submission, signal?: AbortSignal): Promise<Submitted> => {
   const { chain, records, read, push = [] } = submission
   const { agent } = chain
-  const first = await link.commit({ agent, records: uncosigned(submission), blocks: push, read }, signal)
-  const answer = first.kind === 'history' ? await link.commit({ agent, records, blocks: push, read }, signal) : first
-  if (answer.kind === 'history')
-    throw new IgorError('PROTOCOL_VIOLATION', `the witness of ${agent} asks for its history again and again`)
-  if (!answer.record.id.equals(chain.head.id))
-    throw new IgorError('PROTOCOL_VIOLATION', `the witness of ${agent} answers about another record`)
-  return answer
+  const cosigned: LineageRecord[] = []
+  let lease: Grant | undefined
+  for (const part of portions(uncosigned(submission))) {
+    const last = part.at(-1)
+    const first = await link.commit({ agent, records: part, blocks: push, read }, signal)
+    const whole = records.slice(0, records.findIndex((one) => one.id.equals(last?.id)) + 1)
+    const known = whole.map((one) => cosigned.find(({ id }) => id.equals(one.id)) ?? one)
+    const answer = first.kind === 'history' ? await link.commit({ agent, records: known, blocks: push, read }, signal) : first
+    if (answer.kind === 'history')
+      throw new IgorError('PROTOCOL_VIOLATION', `the witness of ${agent} asks for its history again and again`)
+    if (last === undefined || !answer.record.id.equals(last.id))
+      throw new IgorError('PROTOCOL_VIOLATION', `the witness of ${agent} answers about another record`)
+    cosigned.push(answer.record)
+    lease = answer.lease
+  }
+  return { cosigned, ...(lease === undefined ? {} : { lease }) }
 }
 
 /** Blocks of an agent that stand in this node's store, the module's too. */
