@@ -1,6 +1,6 @@
 /**
  * An agent as a file: one CARv1 whose root is the head, and which holds all that is needed to go on
- * elsewhere, and nothing else.
+ * elsewhere, of what its records name as much as was kept to replay it, and nothing else.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { verifyChain } from './chain.ts'
 import { LineageError } from './errors.ts'
 import { decodeRecord, isRecordEnvelope } from './records.ts'
 import { DAG_CBOR } from './schema.ts'
-import { chunkCid, chunkEntries, decodeState } from './state.ts'
-import { CHUNK_BYTES, type Chain, type LineageRecord } from './types.ts'
+import { changedChunks, chunkCid, chunkEntries, decodeState } from './state.ts'
+import { CHUNK_BYTES, type Chain, type LineageRecord, type StateBlock } from './types.ts'
 
 /** Twice the longest anchor chain that a node takes; each costs about a millisecond to verify. */
 export const MAX_FILE_RECORDS = 20_000
@@ -24,7 +24,7 @@ export interface AgentFile {
   /** Oldest first. */
   readonly records: readonly LineageRecord[]
   readonly head: LineageRecord
-  /** By CID; all that the agent needs to go on, without the records. Views into the file. */
+  /** By CID; all that the agent needs to go on, and what was kept of earlier states and journals; without the records. Views into the file. */
   readonly blocks: ReadonlyMap<string, Uint8Array>
 }
 
@@ -35,8 +35,8 @@ export interface ReadCarOptions extends CarLimits {
 }
 
 /**
- * @param file records oldest first (plain checkpoints may be missing as `pruneRecords` drops them), and
- *   the blocks that `neededBlocks` names; nothing is verified here
+ * @param file records oldest first (plain checkpoints may be missing as `pruneRecords` drops them), the
+ *   blocks that `neededBlocks` names, and any that `retainedBlocks` does; nothing is verified here
  * @throws LineageError TOO_LARGE | NOT_GENESIS when there is no record
  */
 export function writeCar(file: { readonly records: readonly LineageRecord[]; readonly blocks: Iterable<Block> }): Uint8Array {
@@ -48,7 +48,7 @@ export function writeCar(file: { readonly records: readonly LineageRecord[]; rea
 
 /**
  * Reads and verifies a file: every block against its CID, every record, the chain from genesis to the
- * root, and that every block is there that the head needs. A block that nothing needs is refused too:
+ * root, and that every block is there that the head needs. A block that no record leads to is refused too:
  * the file has no byte that could be changed or added without notice.
  *
  * @throws LineageError
@@ -106,9 +106,41 @@ function checkBlocks(chain: Chain, records: readonly LineageRecord[], blocks: Re
     if (!blocks.has(cid.toString())) throw missing(cid)
     needed.add(cid.toString())
   }
+  if (needed.size === blocks.size) return
+  for (const cid of retainedBlocks(records, (wanted) => blocks.get(wanted.toString()))) needed.add(cid.toString())
   for (const name of blocks.keys()) {
     if (!needed.has(name)) throw new LineageError('UNREACHABLE_BLOCK', `nothing in the file needs its block ${name}`)
   }
+}
+
+/**
+ * Names what earlier records lead to, beyond `neededBlocks`: journals, and states as far as their blocks are
+ * there, newest first. Of a state it names what the next one that is there does without.
+ *
+ * @param get gives the states
+ * @throws LineageError when a state is malformed
+ */
+export function* retainedBlocks(records: readonly LineageRecord[], get: (cid: CID) => Uint8Array | undefined): Generator<CID> {
+  let newer: StateBlock = { version: 1, memory: { bytes: 0, runs: [] }, globals: [], host: cborCid(new Uint8Array()) }
+  for (const { body } of records.toReversed()) {
+    if (body.kind !== 'checkpoint' && body.kind !== 'handoff') continue
+    if (body.journal !== null) yield body.journal
+    const bytes = body.state === null ? undefined : get(body.state)
+    if (body.state === null || bytes === undefined) continue
+    const state = decodeState(bytes)
+    yield body.state
+    yield state.host
+    for (const [, digest] of changedChunks(newer, state)) if (digest !== null) yield sizedChunk(digest, get)
+    newer = state
+  }
+}
+
+function sizedChunk(digest: Uint8Array, get: (cid: CID) => Uint8Array | undefined): CID {
+  const cid = chunkCid(digest)
+  const chunk = get(cid)
+  if (chunk !== undefined && chunk.length !== CHUNK_BYTES)
+    throw new LineageError('BAD_BLOCK', `the chunk ${cid} has ${chunk.length} bytes instead of ${CHUNK_BYTES}`)
+  return cid
 }
 
 const missing = (cid: CID): LineageError => new LineageError('MISSING_BLOCK', `the block ${cid} is missing`)
@@ -137,14 +169,7 @@ export function* neededBlocks(
   yield from.body.state
   const state = decodeState(found(from.body.state, get))
   yield state.host
-  for (const [, digest] of chunkEntries(state)) {
-    const cid = chunkCid(digest)
-    const chunk = get(cid)
-    if (chunk !== undefined && chunk.length !== CHUNK_BYTES) {
-      throw new LineageError('BAD_BLOCK', `the chunk ${cid} has ${chunk.length} bytes instead of ${CHUNK_BYTES}`)
-    }
-    yield cid
-  }
+  for (const [, digest] of chunkEntries(state)) yield sizedChunk(digest, get)
   for (const { body } of records) {
     if ((body.kind === 'checkpoint' || body.kind === 'handoff') && body.seq > from.body.seq && body.journal !== null)
       yield body.journal
