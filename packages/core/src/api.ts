@@ -107,6 +107,13 @@ export interface Agent {
   pause(options?: Waiting): Promise<void>
   resume(options?: Waiting): Promise<void>
   retire(options?: Waiting): Promise<void>
+  /** Adds to its budget. @param amount microcents, at least 1 */
+  fund(amount: bigint, options?: Waiting): Promise<void>
+  /**
+   * Goes on with another module, under the same manifest: what the old one's `agent_checkpoint` gives goes to the new
+   * one's `agent_resume`. Rejects with BAD_MODULE, and the old one goes on, when that fails.
+   */
+  upgrade(module: Uint8Array, options?: Waiting): Promise<void>
   /** One CARv1 file. With `to`, the agent leaves for that node; without, a copy for inspection and recovery. */
   export(options?: ExportOptions): Promise<Uint8Array>
   /** Checks the whole lineage, from genesis to head. */

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Header, type JournalEntry, MAX_FAILURE, plainText, type RunEntry } from '@igor/lineage'
+import { type Header, type JournalEntry, MAX_FAILURE, plainText, type RunEntry, type UpgradeEntry } from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed, RunOutcome } from '../execution/executor.ts'
 import { granted, type Manifest } from '../manifest.ts'
@@ -12,8 +13,8 @@ import type { Context } from './context.ts'
 import type { HostPart } from './host-part.ts'
 import type { Ledger } from './ledger.ts'
 import { readModule } from './modules.ts'
-import { createReceipts } from './receipts.ts'
 import { createRoots, readImage, replayEntries } from './present.ts'
+import { createReceipts } from './receipts.ts'
 
 /** Ticks that one batch may run when the agent asks for more at once … */
 const BATCH_TICKS = 4096
@@ -63,6 +64,8 @@ export interface Runner {
   attempt(host: HostPart, state: boolean): Promise<Tried | undefined>
   /** What changed since the last state. @throws IgorError HOST_FAULT */
   delta(): Promise<Delta>
+  /** Goes on with another module, or undoes the attempt. @throws IgorError HOST_FAULT */
+  upgrade(host: HostPart, module: CID): Promise<{ readonly entry: UpgradeEntry; readonly delta: Delta }>
   /** Gives up its worker's copy: the next one is made from what is committed. */
   unplace(): void
   /** Tries again what was put aside. */
@@ -92,7 +95,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
 
   const ensurePlaced = async (): Promise<Placed> => {
     if (placed !== undefined) return placed
-    const { module } = ledger.chain.genesis.body
+    const { module } = ledger.chain
     const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
     await executor
       .load(module.toString(), () => readModule(context.store, module), limits)
@@ -146,6 +149,20 @@ export const createRunner = (options: RunnerOptions): Runner => {
     }
   }
 
+  const delta = async (): Promise<Delta> => {
+    const at = await ensurePlaced()
+    const outcome = await executor.run(at, {
+      ...{ tick: 0, time: 0n, limit: 0n, price: 0n, balance: 0n, receipts: [], root: new Uint8Array(32), messages: [] },
+      maxTicks: 0,
+      maxMs: 0,
+      state: true,
+    })
+    const changed = outcome.kind === 'ran' ? outcome.result.delta : undefined
+    if (changed !== undefined) return changed
+    placed = undefined
+    throw new IgorError('HOST_FAULT', outcome.kind === 'lost' ? outcome.message : 'the worker did not say what changed')
+  }
+
   return {
     get aside() {
       return aside
@@ -188,18 +205,27 @@ export const createRunner = (options: RunnerOptions): Runner => {
       const failed = trap === undefined ? null : plainText(trap, MAX_FAILURE)
       return { result, entry: { kind: 'run', header, ticks, fuel, taken, failed }, ended: stamp(result.endedAt) }
     },
-    delta: async () => {
+    delta,
+    upgrade: async (host, module) => {
       const at = await ensurePlaced()
-      const outcome = await executor.run(at, {
-        ...{ tick: 0, time: 0n, limit: 0n, price: 0n, balance: 0n, receipts: [], root: new Uint8Array(32), messages: [] },
-        maxTicks: 0,
-        maxMs: 0,
-        state: true,
+      const { payable } = ledger
+      const header = { ...headerOf(host), limit: startFuel(manifest, payable) }
+      const { tick, time, limit, price, balance } = header
+      const root = await roots(ledger.records, header.epoch)
+      const done = await executor.upgrade(at, {
+        module: module.toString(),
+        maxMemoryBytes: manifest.limits.maxMemoryBytes,
+        granted: granted(manifest),
+        init: options.init,
+        attempt: { tick, time, limit, price, balance, receipts: header.receipts, root, messages: [] },
       })
-      const delta = outcome.kind === 'ran' ? outcome.result.delta : undefined
-      if (delta !== undefined) return delta
-      placed = undefined
-      throw new IgorError('HOST_FAULT', outcome.kind === 'lost' ? outcome.message : 'the worker did not say what changed')
+      if ('failed' in done) {
+        const failed = plainText(done.failed, MAX_FAILURE)
+        return { entry: { kind: 'upgrade', header, fuel: 0n, failed }, delta: await delta() }
+      }
+      const { result } = done
+      if (result.delta === undefined) throw new IgorError('HOST_FAULT', 'the worker did not say what changed')
+      return { entry: { kind: 'upgrade', header, fuel: result.fuel, failed: null }, delta: result.delta }
     },
     unplace: () => {
       if (placed !== undefined) executor.drop(placed)

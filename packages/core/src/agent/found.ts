@@ -316,6 +316,12 @@ const sweepBlocks = async (store: Store, ledger: Ledger): Promise<void> => {
   if (remove.length > 0) await store.commit({ remove, durable: false })
 }
 
+const moduleIn = async (rescue: Rescue, key: string): Promise<string | undefined> => {
+  const bytes = await rescue.get(key)
+  const body = bytes === undefined ? undefined : decodeRecord(bytes).body
+  return body !== undefined && 'module' in body ? body.module.toString() : undefined
+}
+
 /** Modules that agents in this store run, those of other tabs included; undefined: some of them are not known any more. */
 export const modulesInUse = async (store: Store): Promise<Set<string> | undefined> => {
   const used = new Set<string>()
@@ -325,10 +331,16 @@ export const modulesInUse = async (store: Store): Promise<Set<string> | undefine
     try {
       const row = await rescue.get(key)
       if (row !== undefined && decodeRow(row).state === 'retired') continue
-      const [first] = await store.list(keys.records(agent))
-      const bytes = first === undefined ? undefined : await rescue.get(first)
-      const body = bytes === undefined ? undefined : decodeRecord(bytes).body
-      if (body?.kind === 'genesis') used.add(body.module.toString())
+      const records = await store.list(keys.records(agent))
+      // What it was born with serves to run its beginning again; what it runs is in the last record that names a module.
+      const [first] = records
+      for (const key of [...records].reverse()) {
+        const module = await moduleIn(rescue, key)
+        if (module !== undefined) used.add(module)
+        if (module !== undefined) break
+      }
+      const born = first === undefined ? undefined : await moduleIn(rescue, first)
+      if (born !== undefined) used.add(born)
     } catch {
       return undefined
     }

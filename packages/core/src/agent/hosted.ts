@@ -18,7 +18,7 @@ import type { Context } from './context.ts'
 import type { HostPart } from './host-part.ts'
 import { deliver, hasSeen } from './inbox.ts'
 import type { Change, Ledger } from './ledger.ts'
-import { applyOrders, type PendingOrder } from './orders.ts'
+import { applyOrders, type NewModule, type PendingOrder } from './orders.ts'
 import { createOutput, hasOutput, type LogLine } from './output.ts'
 import { createSerial } from './serial.ts'
 
@@ -238,6 +238,23 @@ export const createHosted = (options: HostedOptions): Hosted => {
     if (outbox.length > 0) promise(outbox.splice(0))
   }
 
+  /** One special tick. @returns why the old module stays, if it does */
+  const changeModule = async (
+    before: HostPart,
+    host: HostPart,
+    { cid, rows }: NewModule,
+    bytes: readonly Uint8Array[],
+  ): Promise<IgorError | undefined> => {
+    const { entry, delta } = await runner.upgrade(before, cid)
+    const upgrade = entry.failed === null ? { upgrade: { module: cid, rows } } : {}
+    await ledger.checkpoint({ host, orders: bytes, entries: [entry], delta, ...upgrade })
+    if (entry.failed === null) return undefined
+    return new IgorError(
+      'BAD_MODULE',
+      `the new module did not take over, ${ledger.agent} goes on with the old one: ${entry.failed}`,
+    )
+  }
+
   /** Orders have a record of their own. */
   const obey = async (host: HostPart): Promise<void> => {
     const ordered = applyOrders(host, ledger.lastOrder, orders.splice(0))
@@ -248,12 +265,15 @@ export const createHosted = (options: HostedOptions): Hosted => {
     orders.push(...ordered.later)
     const { applied } = ordered
     if (applied.length === 0) return
+    let refused: IgorError | undefined
     try {
       const bytes = applied.map(({ value }) => value.bytes)
       if (ordered.retires) {
         await settle()
         await ledger.retire('ordered by its owner', bytes)
         runner.unplace()
+      } else if (ordered.upgrade !== undefined) {
+        refused = await changeModule(host, ordered.host, ordered.upgrade, bytes)
       } else {
         const delta = await deltaSince()
         await ledger.checkpoint({ host: ordered.host, orders: bytes, entries: [], ...(delta === undefined ? {} : { delta }) })
@@ -263,7 +283,11 @@ export const createHosted = (options: HostedOptions): Hosted => {
       for (const waiting of applied) waiting.reject(error)
       throw error
     }
-    promise(applied.map(({ resolve, reject }) => ({ keep: resolve, fail: reject })))
+    const told = ({ value, resolve, reject }: Waiting<PendingOrder>): Promised =>
+      value.kind === 'upgrade' && refused !== undefined
+        ? { keep: () => reject(refused), fail: reject }
+        : { keep: resolve, fail: reject }
+    promise(applied.map(told))
     if (ordered.retires) turnAway(new IgorError('NOT_AUTHORITATIVE', `${ledger.agent} was retired`))
     onchange()
   }

@@ -18,6 +18,7 @@ import {
   pruneRecords,
   type Retire,
   signRecord,
+  termsOrdered,
 } from '@igor/lineage'
 import { COST_TABLE_VERSION, INSTRUMENT_VERSION } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
@@ -43,6 +44,7 @@ import { type Meter, meterOf, payableFuel } from './budget.ts'
 import { type Context, nowMs } from './context.ts'
 import type { HostPart } from './host-part.ts'
 import { emptyJournal, fuelOf, type Journal, openJournal } from './journal.ts'
+import { useOfModule } from './modules.ts'
 import { createRetention, DEFAULT_KEEP, type Retention, windowOf } from './retention.ts'
 import { type Current, countRefs, nameOf, nextState, type Rows } from './state.ts'
 
@@ -128,6 +130,8 @@ export interface Change {
   readonly orders: readonly Uint8Array[]
   /** That are not committed yet. */
   readonly entries: readonly JournalEntry[]
+  /** What it runs from here on; the delta is the whole memory then. */
+  readonly upgrade?: { readonly module: CID; readonly rows: readonly (readonly [string, Uint8Array])[] }
 }
 
 /** A state that is not written yet. Until it is, nothing else may be prepared. */
@@ -237,13 +241,18 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     state,
     from: state === null ? (chain.state?.id ?? null) : null,
     tick: at,
-    module: chain.genesis.body.module,
+    module: chain.module,
     manifest: chain.genesis.body.manifest,
     instrument: INSTRUMENT_VERSION,
     costTable: COST_TABLE_VERSION,
-    ...meterOf(chain, since),
+    ...funded(meterOf(chain, since), orders),
     price: chain.price,
     orders,
+  })
+
+  const funded = (meter: Meter, orders: readonly Uint8Array[]): Meter => ({
+    ...meter,
+    budget: meter.budget + termsOrdered(orders).funds,
   })
 
   const blockRows = (block: Block | null): readonly (readonly [string, Uint8Array])[] =>
@@ -255,18 +264,29 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     if (delta === undefined && [...sealed, ...journal.entries(), ...entries].some(({ kind }) => kind !== 'message'))
       throw new IgorError('HOST_FAULT', `${agent} ticked since its last state: what changed is missing`)
     const host = { ...change.host, kv: delta?.kv ?? before.host.kv }
-    const { next, put, added, dropped } = await nextState(context.crypto, agent, refs, before, host, delta)
+    const { next, put, added, dropped } = await nextState(
+      context.crypto,
+      agent,
+      refs,
+      before,
+      host,
+      delta,
+      change.upgrade !== undefined,
+    )
     const fuel = fuelOf(entries)
     const segment = journal.seal(entries, nextSlot())
     const names = segment.block === null ? [] : [nameOf(segment.block.cid)]
     for (const name of [...added, ...names]) refs.add(name)
+    const { upgrade } = change
+    const moduleRows = upgrade === undefined ? [] : [...upgrade.rows, useOfModule(context.crypto)]
+    const progress = progressTo(segment.block?.cid ?? null, next.cid, next.host.tick, change.orders, journal.fuel + fuel)
     return {
       next,
       rows: {
-        put: [...put, ...blockRows(segment.block), ...segment.put],
+        put: [...put, ...blockRows(segment.block), ...segment.put, ...moduleRows],
         remove: [...segment.remove, ...refs.takeGarbage().map((name) => keys.block(agent, name))],
       },
-      progress: progressTo(segment.block?.cid ?? null, next.cid, next.host.tick, change.orders, journal.fuel + fuel),
+      progress: upgrade === undefined ? progress : { ...progress, module: upgrade.module },
       keep: () => {
         segment.keep()
         sealed = []

@@ -5,12 +5,20 @@
  * @module
  */
 import { MAX_ORDERS } from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
 import type { HostPart } from './host-part.ts'
 
 export interface PendingOrder {
-  readonly kind: 'pause' | 'resume' | 'retire'
+  readonly kind: 'pause' | 'resume' | 'retire' | 'fund' | 'upgrade'
   readonly n: number
   readonly bytes: Uint8Array
+  /** Of an upgrade: loaded before, so that it is known to fit the manifest. */
+  readonly module?: NewModule
+}
+
+export interface NewModule {
+  readonly cid: CID
+  readonly rows: readonly (readonly [string, Uint8Array])[]
 }
 
 export interface Ordered<T> {
@@ -18,9 +26,11 @@ export interface Ordered<T> {
   readonly applied: readonly T[]
   /** The last one applied ends its life here. */
   readonly retires: boolean
+  /** The last one applied is an upgrade. */
+  readonly upgrade: NewModule | undefined
   /** Not newer than one that was applied. */
   readonly stale: readonly T[]
-  /** For the next record: one names so many, and nothing comes after a retire. */
+  /** For the next record: one names so many, and nothing comes after a retire or an upgrade. */
   readonly later: readonly T[]
 }
 
@@ -30,6 +40,9 @@ const apply = (host: HostPart, { kind, n }: PendingOrder): HostPart => {
       return { ...host, paused: true, lastOrder: n }
     case 'resume':
       return { ...host, paused: false, faulted: null, failures: 0, lastOrder: n }
+    case 'fund':
+    case 'upgrade':
+      return { ...host, lastOrder: n }
     case 'retire':
       return host
   }
@@ -44,18 +57,20 @@ export const applyOrders = <T extends { readonly value: PendingOrder }>(
   let next = host
   let last = lastOrder
   let retires = false
+  let upgrade: NewModule | undefined
   const applied: T[] = []
   const stale: T[] = []
   const later: T[] = []
   for (const one of [...orders].sort((a, b) => a.value.n - b.value.n)) {
-    if (retires || applied.length === MAX_ORDERS) later.push(one)
+    if (retires || upgrade !== undefined || applied.length === MAX_ORDERS) later.push(one)
     else if (one.value.n <= last) stale.push(one)
     else {
       next = apply(next, one.value)
       last = one.value.n
       retires = one.value.kind === 'retire'
+      upgrade = one.value.module
       applied.push(one)
     }
   }
-  return { host: next, applied, retires, stale, later }
+  return { host: next, applied, retires, upgrade, stale, later }
 }

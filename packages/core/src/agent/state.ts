@@ -55,6 +55,8 @@ export interface NextState {
   readonly dropped: readonly string[]
 }
 
+const NO_MEMORY: StateBlock['memory'] = { bytes: 0, runs: [] }
+
 /** @param delta everything that changed since `before`; absent: memory and globals are the same */
 export const blockAfter = (before: StateBlock, host: CID, delta: Delta | undefined): StateBlock => ({
   version: 1,
@@ -70,7 +72,10 @@ export const blockAfter = (before: StateBlock, host: CID, delta: Delta | undefin
   host,
 })
 
-/** @param delta as of `blockAfter` */
+/**
+ * @param delta as of `blockAfter`
+ * @param anew it is the whole memory
+ */
 export const nextState = async (
   crypto: Crypto,
   agent: string,
@@ -78,20 +83,21 @@ export const nextState = async (
   before: Current,
   part: HostPart,
   delta: Delta | undefined,
+  anew = false,
 ): Promise<NextState> => {
   const hostBytes = encodeHostPart(part)
   const host = cborCid(hostBytes)
   const chunks = delta?.chunks ?? []
-  const block = blockAfter(before.block, host, delta)
+  const block = blockAfter(anew ? { ...before.block, memory: NO_MEMORY } : before.block, host, delta)
   const encoded = await encodeCurrent(crypto, block)
   const put: (readonly [string, Uint8Array])[] = [
     [keys.block(agent, nameOf(encoded.cid)), encoded.bytes],
     [keys.block(agent, nameOf(host)), hostBytes],
   ]
   const added = [nameOf(encoded.cid), nameOf(host)]
-  const dropped = [nameOf(before.cid), nameOf(before.block.host)]
+  const dropped = [nameOf(before.cid), nameOf(before.block.host), ...(anew ? chunkDigests(before.block) : [])]
   for (const [index, bytes, digest] of chunks) {
-    const old = digestAt(before.block, index)
+    const old = anew ? undefined : digestAt(before.block, index)
     if (old !== undefined) dropped.push(hexOf(old))
     if (bytes === null || digest === null) continue
     const name = hexOf(digest)

@@ -78,6 +78,15 @@ export interface Executor {
    * @throws IgorError HOST_FAULT: this machine cannot
    */
   replay(placed: Placed, inbox: readonly Uint8Array[], steps: readonly ReplayStep[]): Promise<readonly Replayed[]>
+  /**
+   * One special tick: the agent goes on with another module, `load`ed before with the same limits.
+   * @returns with `result`, whose delta is the whole state, or why the old module stays
+   * @throws IgorError HOST_FAULT: drop the placement
+   */
+  upgrade(
+    placed: Placed,
+    spec: ModuleLimits & { readonly module: string; readonly init: Uint8Array; readonly attempt: Attempt },
+  ): Promise<{ readonly result: JobResult } | { readonly failed: string }>
   drop(placed: Placed): void
   /** Ends every thread at once: what runs is lost, what waits rejects with NODE_STOPPED. */
   close(): Promise<void>

@@ -7,7 +7,7 @@
 import { type ErrorCode, IgorError } from '../errors.ts'
 import type { Clock, Threads } from '../platform.ts'
 import { nameOfKey } from '../worker/module-key.ts'
-import type { ModuleKey, Reply } from '../worker/protocol.ts'
+import type { ModuleKey, Reply, Request } from '../worker/protocol.ts'
 import type { Executor, ModuleLimits, Placed, PlaceSpec, RunOutcome } from './executor.ts'
 import { createLane, type Lane, LaneLost } from './lane.ts'
 import { packAttempt, packBytes, packImage } from './pack.ts'
@@ -64,7 +64,7 @@ interface Seat {
 
 interface Placement extends Placed {
   readonly seat: Seat
-  readonly name: string
+  name: string
   readonly tickMs: number
   gone: string | undefined
 }
@@ -323,6 +323,44 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
     }
   }
 
+  const upgrade: Executor['upgrade'] = async (placed, spec) => {
+    const placement = placements.get(placed.place)
+    if (placement === undefined) throw new IgorError('HOST_FAULT', 'the worker that held the agent was lost: place it again')
+    const { seat } = placement
+    const key = keyOf(spec.module, spec)
+    const name = nameOfKey(key)
+    const module = ensureModule(seat, name)
+    module.uses++
+    try {
+      await module.loading
+      const request = {
+        type: 'upgrade',
+        place: placed.place,
+        ...key,
+        init: packBytes(spec.init),
+        attempt: packAttempt(spec.attempt),
+      }
+      const reply = await seat.lane.ask(request as Extract<Request, { type: 'upgrade' }>, SPAWN_MS + placement.tickMs)
+      if (reply.type !== 'upgraded') throw failure(reply)
+      if (reply.failed !== null) return { failed: reply.failed }
+      const before = seat.modules.get(placement.name)
+      if (before !== undefined) before.uses--
+      const left = known.get(placement.name)
+      if (left !== undefined) left.uses--
+      module.uses++
+      const entry = known.get(name)
+      if (entry !== undefined) entry.uses++
+      placement.name = name
+      return { result: reply.result }
+    } catch (error) {
+      if (!(error instanceof LaneLost)) throw error
+      throw closed ? closedError() : new IgorError('HOST_FAULT', `${error.message}: place it again`, { cause: error })
+    } finally {
+      module.uses--
+      trimSeat(seat)
+    }
+  }
+
   const drop = (placed: Placed): void => {
     const placement = placements.get(placed.place)
     if (placement === undefined) return
@@ -335,5 +373,5 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
     for (const seat of [...seats]) seat.lane.end('closed', 'this node is stopping')
   }
 
-  return { load, place, run, patch, replay, drop, close }
+  return { load, place, run, patch, replay, upgrade, drop, close }
 }

@@ -69,7 +69,8 @@ const collect = async (context: Context, { agent, chain }: Ledger, current: Curr
     return bytes
   }
   const own = (cid: CID): Promise<Uint8Array> => add(cid, keys.block(agent, hexOf(cid.multihash.digest)))
-  const { module, manifest, init } = chain.genesis.body
+  const { module } = chain
+  const { manifest, init } = chain.genesis.body
   for (const part of moduleParts(module, await add(module, keys.module(module.toString()))))
     await add(part, keys.module(part.toString()))
   await own(manifest)
@@ -158,7 +159,7 @@ const place = async (
   { block, host }: Current,
 ): Promise<Placed> => {
   checkSize(chain.agent, manifest, block)
-  const { module } = chain.genesis.body
+  const { module } = chain
   const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
   await executor.load(module.toString(), async () => joinModule(module, (part) => blocks.get(part.toString())), limits)
   const chunks = [...chunkEntries(block)].map(([index, digest]): readonly [number, Uint8Array] => {
@@ -298,7 +299,7 @@ const bringRecover = async (
 }
 
 const rowsOf = (agent: string, file: AgentFile): (readonly [string, Uint8Array])[] => {
-  const { module } = file.chain.genesis.body
+  const { module } = file.chain
   const root = file.blocks.get(module.toString())
   const modules = new Set([module, ...(root === undefined ? [] : moduleParts(module, root))].map(String))
   return [...file.blocks].map(([name, bytes]) => {

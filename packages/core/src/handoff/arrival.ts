@@ -125,8 +125,8 @@ export const pullState = async (
   const cid = chain.state?.body.state
   if (cid == null) throw new IgorError('HANDOFF_FAILED', `${agent} has no state to go on from`)
   const one = (name: CID): Promise<Uint8Array> => pullOne(context, puller, agent, name)
-  const { module, init } = chain.genesis.body
-  await pullModule(context, puller, agent, module)
+  const { init } = chain.genesis.body
+  await pullModule(context, puller, agent, chain.module)
   const initBytes = before?.init ?? (init === null ? new Uint8Array() : await one(init))
   const block = decodeState(await one(cid))
   checkSize(agent, manifest, block)
@@ -162,9 +162,9 @@ export const checkSize = (agent: string, manifest: Manifest, block: StateBlock):
 /** Puts a copied state into a worker: what follows on commit is a patch and a tick. */
 export const placeCopy = async (context: Context, executor: Executor, copy: Copy): Promise<Placed> => {
   const { manifest, chain, state } = copy
-  const module = chain.genesis.body.module.toString()
+  const module = chain.module.toString()
   const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
-  await executor.load(module, () => readModule(context.store, chain.genesis.body.module), limits)
+  await executor.load(module, () => readModule(context.store, chain.module), limits)
   const chunks: (readonly [number, Uint8Array])[] = []
   for (const [index, digest] of chunkEntries(state.block)) {
     chunks.push([index, copy.fresh.get(hexOf(digest)) ?? (await readChunk(context, chain.agent, digest))])

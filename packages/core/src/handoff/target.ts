@@ -402,7 +402,7 @@ const decide = async (inbound: Inbound, peer: string, given: Decision): Promise<
   if (!isHandoff(record) || !sameBytes(record.body.ready, given.ready))
     throw violation(peer, 'it commits something else than was offered')
   // Under way while the signature is checked.
-  const looked = Promise.all([decisionOn(context, record), hasModule(context.store, copy.chain.genesis.body.module)])
+  const looked = Promise.all([decisionOn(context, record), hasModule(context.store, copy.chain.module)])
   looked.catch(() => {})
   const chain = extendChain(copy.chain, record, { gap: true, known: [given.ready, ...given.orders] })
   const [decided, runnable] = await looked

@@ -16,6 +16,7 @@ import type { BlockSource } from '../protocols/blocks.ts'
 import { checkProof } from '../protocols/watch.ts'
 import type { WitnessService } from '../witness/service.ts'
 import type { Residents } from './residents.ts'
+import type { Upgrades } from './upgrades.ts'
 
 export interface Access {
   readonly blocks: BlockSource
@@ -31,9 +32,10 @@ interface AccessOptions {
   readonly residents: Residents
   /** The witness that this node serves: it shows what it keeps to whoever may go on from it. */
   readonly service: WitnessService | undefined
+  readonly upgrades: Upgrades
 }
 
-export const createAccess = ({ context, residents, service }: AccessOptions): Access => {
+export const createAccess = ({ context, residents, service, upgrades }: AccessOptions): Access => {
   const isOwner = (agent: string, peer: string, proof: Uint8Array | undefined): boolean => {
     if (proof === undefined) return false
     try {
@@ -52,7 +54,7 @@ export const createAccess = ({ context, residents, service }: AccessOptions): Ac
 
   /** Of this agent's module alone: others' modules stand beside it, and anyone can have an agent to move. */
   const moduleBlock = async (agent: string, cid: CID): Promise<Uint8Array | undefined> => {
-    const module = residents.ledger(agent)?.chain.genesis.body.module
+    const module = residents.ledger(agent)?.chain.module
     const root = module === undefined ? undefined : await context.store.get(keys.module(module.toString()))
     if (module === undefined || root === undefined) return undefined
     const name = cid.toString()
@@ -87,6 +89,8 @@ export const createAccess = ({ context, residents, service }: AccessOptions): Ac
       },
       block: async (agent, peer, cid) => {
         if (service?.serves(agent, peer) === true) return service.block(agent, cid)
+        const offered = upgrades.block(agent, cid)
+        if (offered !== undefined) return offered
         if (!isTarget(agent, peer)) throw new IgorError('NOT_OWNER', `blocks of ${agent} go to the target of a move only`)
         const own = await context.store.get(keys.block(agent, hexOf(cid.multihash.digest)))
         return own ?? moduleBlock(agent, cid)

@@ -18,6 +18,7 @@ import { createLogOrder } from './log-order.ts'
 import type { Owner } from './owner.ts'
 import type { HostProver } from './proof-of-host.ts'
 import type { Residents } from './residents.ts'
+import type { Upgrades } from './upgrades.ts'
 
 /** How long a message or order looks for an agent that is on its way somewhere. */
 const FIND_MS = 20_000
@@ -38,6 +39,7 @@ export interface Handles {
   status(agent: string): AgentStatus
   /** Applies an order at this node. */
   apply(order: SignedOrder): Promise<Move | undefined>
+  readonly upgrades: Upgrades
   deliver(agent: string, id: Uint8Array, message: Uint8Array): Promise<void>
   /** A peer id for what a person gave: peer id, name or multiaddr. */
   resolve(peer: string, signal?: AbortSignal): Promise<string>
@@ -47,6 +49,9 @@ export interface Handles {
   listen(agent: string, listener: (event: AgentEvent) => void): () => void
   onchange(listener: () => void): () => void
 }
+
+/** An order without whom it is for. */
+type Wish = Order extends infer O ? (O extends Order ? Omit<O, 'agent' | 'n'> : never) : never
 
 /** The agent moved on between looking and asking: look again. */
 const isPassing = (error: unknown): boolean =>
@@ -79,7 +84,7 @@ export const createHandle = (id: string, node: Handles): Agent => {
     }
   }
 
-  const order = async (wish: Pick<Order, 'kind'> & { to?: string }, signal?: AbortSignal): Promise<Move | undefined> => {
+  const order = async (wish: Wish, signal?: AbortSignal): Promise<Move | undefined> => {
     const sign = owner.signer(id)
     // A move is not repeated blindly: it may have happened.
     const patience = wish.kind === 'move' ? 0 : FIND_MS
@@ -182,6 +187,19 @@ export const createHandle = (id: string, node: Handles): Agent => {
       await order({ kind: 'resume' }, options.signal)
       await heardOf((state) => state !== 'paused').catch(() => {})
     },
+    fund: async (amount, options = {}) => {
+      if (amount <= 0n) throw new IgorError('BAD_REQUEST', `funds are at least 1 microcent, not ${amount}`)
+      await order({ kind: 'fund', amount }, options.signal)
+    },
+    upgrade: async (module, options = {}) => {
+      owner.signer(id)
+      const offered = node.upgrades.offer(id, module)
+      try {
+        await order({ kind: 'upgrade', module: offered.cid }, options.signal)
+      } finally {
+        offered.withdraw()
+      }
+    },
     retire: async (options = {}) => void (await order({ kind: 'retire' }, options.signal)),
 
     export: async (options: ExportOptions = {}) => {
@@ -205,7 +223,7 @@ export const createHandle = (id: string, node: Handles): Agent => {
         epoch: chain.epoch,
         tick: chain.tick,
         genesis: chain.genesis.id.toString(),
-        module: chain.genesis.body.module.toString(),
+        module: chain.module.toString(),
         asserted: chain.asserted.map(({ record, asserts }) => `${asserts} (${record})`),
       }
     },

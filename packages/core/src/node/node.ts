@@ -33,8 +33,9 @@ import { createMeetings } from './meetings.ts'
 import { openOwner } from './owner.ts'
 import { openPeers } from './peers.ts'
 import { createHostProver } from './proof-of-host.ts'
-import { openResidents } from './residents.ts'
+import { MAX_BUDGET, openResidents } from './residents.ts'
 import { listStatuses, statusOf } from './statuses.ts'
+import { createUpgrades } from './upgrades.ts'
 
 /** Listeners hear of changes at most this often. */
 const TELL_MS = 100
@@ -172,7 +173,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const sources = { peer: network.id, residents, peers: heard, owner }
   const statuses = () => listStatuses(sources)
   const meetings = createMeetings({ context, residents, owner, onchange: changed })
-  const access = createAccess({ context, residents, service })
+  const upgrades = createUpgrades(context, executor)
+  const access = createAccess({ context, residents, service, upgrades })
 
   const inbound: Inbound = {
     context,
@@ -224,7 +226,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     return found
   }
 
-  const apply = async ({ order, bytes }: SignedOrder): Promise<Move | undefined> => {
+  /** @param from the peer that brought the order; undefined: this node's own user */
+  const apply = async ({ order, bytes }: SignedOrder, from?: string): Promise<Move | undefined> => {
     const hosted = residents.hosted(order.agent)
     if (hosted === undefined) {
       const row = residents.ledger(order.agent)?.row
@@ -239,7 +242,15 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     }
     if (order.kind === 'move') return residents.move(order.agent, await reachable(order.to), [bytes], ended.signal)
     if (order.kind === 'witness') throw new IgorError('BAD_ORDER', `this node cannot change the witness of ${order.agent}`)
-    await hosted.order({ kind: order.kind, n: order.n, bytes })
+    const { kind, n } = order
+    if (order.kind === 'fund' && hosted.ledger.meter.budget + order.amount > MAX_BUDGET)
+      throw new IgorError('BAD_ORDER', `a budget is at most ${MAX_BUDGET} microcents`)
+    if (order.kind !== 'upgrade') await hosted.order({ kind, n, bytes })
+    else {
+      const module = await upgrades.fetch(order.agent, order.module, from)
+      await upgrades.check(hosted, module)
+      await hosted.order({ kind, n, bytes, module })
+    }
     return undefined
   }
 
@@ -309,6 +320,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     hosts: createHostProver(context, heard.distrust),
     status: known,
     apply,
+    upgrades,
     deliver,
     resolve,
     requestReady: async (peer, signal) => {

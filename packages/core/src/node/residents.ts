@@ -36,7 +36,7 @@ const BEGIN_MS = 50
 const MAX_INIT = 1024 * 1024
 const MAX_NAME = 64
 /** What int64 microcents can hold. */
-const MAX_BUDGET = 2n ** 63n - 1n
+export const MAX_BUDGET = 2n ** 63n - 1n
 
 export interface Residents {
   hosted(agent: string): Hosted | undefined

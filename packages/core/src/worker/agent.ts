@@ -61,6 +61,10 @@ export interface Agent {
   run(job: Job, alive: () => void): JobResult
   /** @param alive called between steps */
   replay(inbox: readonly Uint8Array[], steps: readonly ReplayStep[], alive: () => void): Replayed[]
+  /** What an upgrade carries over. After it `discard`. @throws Trap */
+  handOver(attempt: Attempt): Carried
+  /** Starts with what another module carried over. @throws Trap */
+  takeOver(attempt: Attempt, carried: Carried): JobResult
   /** Gives the instance up; what it did is kept. */
   rest(): Live | undefined
   /** Gives the instance up with all that it did. */
@@ -75,6 +79,14 @@ const FUEL_PER_BYTE = 8n
 /** Runs kept between two boundaries: each holds its messages. */
 const MAX_KEPT = 64
 const MAX_KEPT_BYTES = 1024 * 1024
+
+/** What goes from one module to the next. */
+export interface Carried {
+  readonly bytes: Uint8Array
+  readonly kv: Kv
+  /** Fuel that is left of the attempt. */
+  readonly fuel: bigint
+}
 
 /** How far a job goes. */
 interface Bounds {
@@ -383,6 +395,55 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
   }
 
+  const number = (instance: Instance, name: string, ...args: readonly number[]): number => {
+    if (!instance.has(name)) throw new Trap(`the module does not export ${name}: it cannot take part in an upgrade`)
+    const value = instance.call(name, ...args)
+    return typeof value === 'number' ? value >>> 0 : 0
+  }
+
+  const handOver = (attempt: Attempt): Carried => {
+    const { instance, use } = wake()
+    const session = createSession(attempt, spec.init, kv, tools.sha256)
+    use(session)
+    session.begin(attempt.tick)
+    instance.setFuel(attempt.limit)
+    const length = number(instance, 'agent_checkpoint')
+    const at = number(instance, 'agent_checkpoint_ptr')
+    const memory = instance.memory()
+    if (at + length > memory.length) throw new Trap('what agent_checkpoint names lies outside of the memory')
+    return { bytes: memory.slice(at, at + length), kv: session.kv.settle(), fuel: instance.fuel() }
+  }
+
+  const takeOver = (attempt: Attempt, carried: Carried): JobResult => {
+    const { bytes } = carried
+    kv = carried.kv
+    // Another one than any: the whole kv is told.
+    kvBefore = { entries: new Map(), bytes: 0 }
+    const session = createSession(attempt, spec.init, kv, tools.sha256)
+    const from = tools.now()
+    session.begin(attempt.tick)
+    pool.admit(agent, () => {
+      live = create()
+    })
+    const { instance, use } = live as unknown as Live
+    use(session)
+    instance.setFuel(carried.fuel)
+    instance.start()
+    const begin = instance.has('_initialize') ? '_initialize' : '_start'
+    if (instance.has(begin)) instance.call(begin)
+    const at = number(instance, 'malloc', bytes.length)
+    const memory = instance.memory()
+    if (at + bytes.length > memory.length) throw new Trap('what malloc gave lies outside of the memory')
+    memory.set(bytes, at)
+    number(instance, 'agent_resume', at, bytes.length)
+    const fuel = attempt.limit - instance.fuel()
+    session.end()
+    const ended = tools.now()
+    kv = session.kv.settle()
+    boundary = advance(boundary, instance.memory(), instance.globals(), kv, dirty)
+    return result({ session, ticks: 0, more: false, fuel, longest: ended - from, started: from, ended }, true)
+  }
+
   /** From here on this is the state that changes are measured against. */
   const stand = (next: Boundary): void => {
     boundary = next
@@ -431,6 +492,8 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     },
     run: tryRun,
     replay,
+    handOver,
+    takeOver,
     rest,
     discard,
   }

@@ -59,6 +59,14 @@ export type Request =
       readonly inbox: readonly Uint8Array[]
       readonly steps: readonly ReplayStep[]
     }
+  /** Goes on with another module, loaded before: what `agent_checkpoint` says goes to `agent_resume`. Answers `upgraded`. */
+  | ({
+      readonly type: 'upgrade'
+      readonly id: number
+      readonly place: Place
+      readonly init: Uint8Array
+      readonly attempt: Attempt
+    } & ModuleKey)
   /** Not answered, nor is `unload`. */
   | { readonly type: 'drop'; readonly place: Place }
   | ({ readonly type: 'unload' } & ModuleKey)
@@ -128,6 +136,9 @@ export type Reply =
   | { readonly type: 'patched'; readonly id: number }
   /** Up to and with the first step that went otherwise than it says. */
   | { readonly type: 'replayed'; readonly id: number; readonly results: readonly Replayed[] }
+  /** Where it failed the old module stays, as it was. Else the result's delta is everything, measured against an empty memory. */
+  | { readonly type: 'upgraded'; readonly id: number; readonly failed: string }
+  | { readonly type: 'upgraded'; readonly id: number; readonly failed: null; readonly result: JobResult }
   /** The request could not be served (a fault of this host, not of the agent). */
   | { readonly type: 'failed'; readonly id: number; readonly message: string }
 

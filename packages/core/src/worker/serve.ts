@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SandboxError } from '@igor/sandbox'
+import { SandboxError, Trap } from '@igor/sandbox'
 import { type Agent, createAgent, type Live, type Pool, type Tools } from './agent.ts'
 import { buffersOf } from './image.ts'
 import { createModules, Refusal } from './modules.ts'
@@ -106,6 +106,26 @@ export const serve = (port: Port, platform: Tools): void => {
     } else throw new Error('neither an image nor an attempt to spawn')
   }
 
+  const upgrade = (request: Extract<Request, { type: 'upgrade' }>): void => {
+    const { id, place, attempt, init, maxMemoryBytes, granted } = request
+    const old = agents.get(place)
+    const compiled = modules.get(request)
+    if (old === undefined || compiled === undefined) throw new Error(`place ${place} or module ${request.module} is not here`)
+    const next = createAgent({ place, compiled, maxMemoryBytes, granted, init }, tools, pool)
+    try {
+      const result = next.takeOver(attempt, old.handOver(attempt))
+      old.discard()
+      agents.set(place, next)
+      port.post({ type: 'upgraded', id, failed: null, result }, buffersOf(result))
+    } catch (error) {
+      next.discard()
+      // What it did to say what it carries is undone.
+      old.discard()
+      if (!(error instanceof Trap)) throw error
+      port.post({ type: 'upgraded', id, failed: error.message })
+    }
+  }
+
   const run = ({ id, jobs }: Extract<Request, { type: 'run' }>): void => {
     let results: JobResult[] = []
     let reported = tools.now()
@@ -155,6 +175,9 @@ export const serve = (port: Port, platform: Tools): void => {
         port.post({ type: 'replayed', id: request.id, results: agent.replay(request.inbox, request.steps, () => {}) })
         return
       }
+      case 'upgrade':
+        upgrade(request)
+        return
       case 'drop':
         agents.get(request.place)?.discard()
         agents.delete(request.place)
