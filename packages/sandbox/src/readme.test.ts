@@ -15,6 +15,6 @@ test('the example in the README runs', async () => {
   const script = example?.replace(/import (\{.*?\}) from '@igor\/sandbox'/, 'const $1 = sandbox').replaceAll(' as const', '')
   const said: unknown[] = []
   const run = new Function('sandbox', 'bytes', 'console', `return (async () => {${script}})()`)
-  await run(sandbox, wat(PROGRAM), { log: (value: unknown) => said.push(value) })
-  expect(said).toEqual([2])
+  await run(sandbox, wat(PROGRAM), { log: (...values: unknown[]) => said.push(...values) })
+  expect(said).toEqual([2, 0n])
 })
