@@ -12,5 +12,5 @@ export { canRun } from '@igor/browser'
 /** Makes the node that this tab is. Loaded apart, so that the page can say something meanwhile. */
 export const startNode = async (site: Site | undefined): Promise<IgorNode> => {
   const { createNode } = await import('@igor/browser')
-  return createNode({ relays: site?.multiaddrs ?? [], iceServers: site?.iceServers ?? [] })
+  return createNode({ relays: site?.multiaddrs ?? [], iceServers: site?.iceServers ?? [], releaseUrl: '/release' })
 }

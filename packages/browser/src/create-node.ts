@@ -14,6 +14,7 @@ import {
   type Node,
   type NodePolicy,
   type Platform,
+  packLastWords,
   type Residence,
 } from '@igor/core'
 import { createNetwork, type IceServer, type NetworkWarning } from '@igor/libp2p'
@@ -43,6 +44,11 @@ export interface BrowserNodeOptions {
   readonly clockWorkerUrl?: string | URL
   /** Name of the IndexedDB database and of the slots' locks. Default `igor`. */
   readonly database?: string
+  /**
+   * Where the page posts its last words when it is closed (design section 6, "Release"), such as `/release` of
+   * the server that it came from. Default: nowhere, so that witnessed agents wait for the end of their leases.
+   */
+  readonly releaseUrl?: string
   readonly onwarning?: (warning: NodeWarning) => void
 }
 
@@ -102,11 +108,13 @@ export const createNode = async (options: BrowserNodeOptions = {}): Promise<Node
       throw error
     })
     const unguard = guardBackForwardCache()
+    const unlisten = sayLastWords(node, options.releaseUrl)
     const unwatch = lookAfterOthers(tools, platform, node, page)
     const { stop } = node
     return Object.assign(node, {
       stop: async () => {
         unguard()
+        unlisten()
         await unwatch()
         await stop()
         await release()
@@ -116,6 +124,17 @@ export const createNode = async (options: BrowserNodeOptions = {}): Promise<Node
     await release()
     throw error
   }
+}
+
+/** Beacons are delivered after the page has gone, WebRTC and long writes are not. */
+const sayLastWords = (node: Node, url: string | undefined): (() => void) => {
+  const onhide = (): void => {
+    const words = url === undefined ? [] : node.releases()
+    if (url !== undefined && words.length > 0)
+      navigator.sendBeacon(url, new Blob([packLastWords(words) as Uint8Array<ArrayBuffer>]))
+  }
+  window.addEventListener('pagehide', onhide)
+  return () => window.removeEventListener('pagehide', onhide)
 }
 
 /** What the node of this tab and those that it acts for are made of. */

@@ -21,3 +21,4 @@ export {
   VITAL_PREFIX,
 } from './store/limits.ts'
 export { openLogStore } from './store/log-store.ts'
+export { MAX_LAST_WORDS, packLastWords, readLastWords } from './witness/last-words.ts'

@@ -5,6 +5,7 @@ import { request as tlsRequest } from 'node:https'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { packLastWords } from '@igor/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { selfSigned } from '../testing/certificate.ts'
 import { testFolder } from '../testing/folder.ts'
@@ -188,6 +189,28 @@ describe('the page server', () => {
       const answer = await get(page, '/', { method })
       expect([answer.status, answer.headers.allow], method).toEqual([405, 'GET, HEAD'])
     }
+  })
+
+  it('takes the last words of a page that closes, within limits', async () => {
+    const heard: number[] = []
+    const page = await open({
+      release: async (words) => {
+        heard.push(words.length)
+        return words.length === 3
+      },
+    })
+    const post = async (body: Uint8Array) => {
+      const answer = await fetch(`${page.url}release`, { method: 'POST', body: body as Uint8Array<ArrayBuffer> })
+      return [answer.status, await answer.text()]
+    }
+    const words = [3, 5].map((length) => ({ agent: 'did:key:z', witness: '12D3', bytes: new Uint8Array(length).fill(7) }))
+    expect(await post(packLastWords(words))).toEqual([200, '1 taken\n'])
+    expect(heard).toEqual([3, 5])
+    expect((await post(new Uint8Array(70_000)))[0]).toBe(413)
+    expect((await post(Uint8Array.of(0xff)))[0]).toBe(400)
+    expect(heard).toEqual([3, 5])
+    const without = await open()
+    expect((await fetch(`${without.url}release`, { method: 'POST', body: 'x' })).status).toBe(405)
   })
 
   it('says who the node is and how it does', async () => {

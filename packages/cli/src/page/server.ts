@@ -12,6 +12,7 @@ import { CommandError } from '../failure.ts'
 import type { PageFile, PageFiles } from './files.ts'
 import { cacheControl, encodingOf, type Host, hostOf, isFresh, SAFETY_HEADERS } from './headers.ts'
 import { headlessPage, insecurePage, strangerPage, unbuiltPage } from './plain.ts'
+import { RELEASE_PATH, takeLastWords } from './release.ts'
 import { passWebSockets } from './websocket.ts'
 
 export interface PageOptions {
@@ -28,6 +29,8 @@ export interface PageOptions {
   readonly node: (host: Host, secure: boolean) => NodeDescription | undefined
   /** Prometheus text; undefined until the node is there. */
   readonly metrics: () => Promise<string | undefined>
+  /** Takes the last words of a page that is being closed; undefined until the node is there. */
+  readonly release?: (words: Uint8Array) => Promise<boolean>
   /** Port of the node's WebSocket listener, to which WebSockets on the page's own port are passed where there is TLS. */
   readonly webSocketPort?: () => number | undefined
 }
@@ -141,8 +144,12 @@ function create(options: PageOptions): Server {
 
 async function answer(options: PageOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const reply = createReply(request, response)
-  if (request.method !== 'GET' && request.method !== 'HEAD') return reply.text(405, 'only GET and HEAD\n', { allow: 'GET, HEAD' })
   const path = (request.url ?? '/').split(/[?#]/, 1)[0] as string
+  if (request.method === 'POST' && path === RELEASE_PATH && options.release !== undefined) {
+    const { status, text } = await takeLastWords(request, options.release)
+    return reply.text(status, text)
+  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') return reply.text(405, 'only GET and HEAD\n', { allow: 'GET, HEAD' })
   const host = hostOf(request)
   const port = request.socket.localPort ?? options.port
   const secure = options.tls !== undefined || (options.behindProxy === true && request.headers['x-forwarded-proto'] === 'https')

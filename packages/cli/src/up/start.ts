@@ -90,6 +90,7 @@ async function assemble(options: UpOptions, open: (() => unknown)[], close: () =
     files,
     node: (host, secure) => (running === undefined ? undefined : describe(running.node, options, host, secure)),
     metrics: async () => running?.metrics.text(),
+    release: async (words) => running?.node.release(words) ?? false,
     webSocketPort: () => (running === undefined ? undefined : webSocketPort(running.node)),
   })
   open.push(() => page.close())
