@@ -15,6 +15,7 @@ export type {
   NodeEvent,
   Passport,
   Peer,
+  SpawnOptions,
   StoreUsage,
   View,
 } from '@igor/core'

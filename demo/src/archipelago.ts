@@ -130,7 +130,7 @@ export const mayMove = (agent: AgentStatus, to: Island): Verdict => {
   return { ok: true }
 }
 
-/** Where it would survive, in words; agents here have no witness, so they live where they live. */
+/** Where it would survive, in words: without a witness an agent lives where it lives. */
 export const survival = (
   agent: AgentStatus,
   host: Pick<Island, 'kind' | 'name'>,
@@ -140,6 +140,15 @@ export const survival = (
     return {
       safe: true,
       text: `On the disk of ${host.name}. It goes on whether or not this tab is open, and after a crash of that server.`,
+    }
+  }
+  if (agent.witness != null) {
+    return {
+      safe: true,
+      text:
+        host.kind === 'self'
+          ? 'In this browser, and with its witness. Close this tab and it goes on elsewhere within seconds; while its witness cannot be reached it stands still.'
+          : `Where ${host.name} is, and with its witness: when that tab is gone it goes on elsewhere within seconds.`,
     }
   }
   if (host.kind === 'self') {

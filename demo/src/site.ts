@@ -10,6 +10,8 @@ export interface Site {
   readonly name: string
   readonly multiaddrs: readonly string[]
   readonly iceServers: readonly RTCIceServer[]
+  /** Peer id of the witness that it serves. */
+  readonly witness?: string
 }
 
 const KEY = 'igor.site'
@@ -41,10 +43,11 @@ export const parseSite = (text: string): Site | undefined => {
     return undefined
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { peerId, name, multiaddrs, iceServers } = value as Record<string, unknown>
+  const { peerId, name, multiaddrs, iceServers, witness } = value as Record<string, unknown>
   if (typeof peerId !== 'string' || peerId.length > 128) return undefined
   return {
     peerId,
+    ...(typeof witness === 'string' && witness.length <= 128 ? { witness } : {}),
     name: typeof name === 'string' && name !== '' ? name.slice(0, 64) : 'server',
     multiaddrs: strings(multiaddrs, 32),
     iceServers: Array.isArray(iceServers) ? iceServers.slice(0, 8).flatMap((v) => iceServer(v) ?? []) : [],

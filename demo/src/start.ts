@@ -7,6 +7,7 @@ import { fail } from './actions.ts'
 import type { Agent } from './api.ts'
 import { readBytes, type Sorted, sortFiles } from './files.ts'
 import { fetchParts, type GalleryItem, loadGallery } from './gallery.ts'
+import { guarded } from './guard.ts'
 import type { App } from './state.ts'
 import { said } from './words.ts'
 
@@ -29,7 +30,7 @@ export const startFromGallery = async (app: App, item: GalleryItem): Promise<Age
   state.problems.delete('gallery')
   app.changed()
   try {
-    const agent = await app.node.spawn(await fetchParts(item))
+    const agent = await app.node.spawn(guarded(app, await fetchParts(item)))
     started(app, agent)
     return agent
   } catch (error) {
@@ -84,7 +85,10 @@ export const startFiles = async (app: App, files: readonly File[]): Promise<read
         sorted.manifest ? readBytes(sorted.manifest) : undefined,
         sorted.init ? readBytes(sorted.init) : undefined,
       ])
-      started(app, await app.node.spawn({ module: wasm, ...(manifest ? { manifest } : {}), ...(init ? { init } : {}) }))
+      started(
+        app,
+        await app.node.spawn(guarded(app, { module: wasm, ...(manifest ? { manifest } : {}), ...(init ? { init } : {}) })),
+      )
     } catch (error) {
       fail(app, 'drop', `${module.name} did not start`, error)
     }

@@ -126,7 +126,9 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
       reason.dataset.state = status.state
       problem.update(state.problems.get(id))
       way.update({ run: state.runs.get(id), progress: watched?.progress })
-      setText(tick.value, count(status.tick))
+      const open = status.committed === undefined ? 0 : status.tick - status.committed
+      setText(tick.value, open > 0 ? `${count(status.tick)} (${count(open)} provisional)` : count(status.tick))
+      tick.value.title = open > 0 ? 'Provisional ticks are not with the witness yet: only they could be lost.' : ''
       tick.value.dataset.tick = String(status.tick)
       setText(old.value, status.born === undefined ? '–' : age(Date.now() - status.born))
       setText(memory.value, status.memory > 0 ? bytes(status.memory) : '–')
