@@ -16,6 +16,7 @@ import {
   type LineageRecord,
   makeReady,
   moduleParts,
+  neededBlocks,
   RECOVER_EPOCHS,
   type Recover,
   readCar,
@@ -39,9 +40,11 @@ import { accept, offeredHere } from '../handoff/decide.ts'
 import { keys } from '../keys.ts'
 import { granted, type Manifest, parseManifest } from '../manifest.ts'
 import { submit } from '../witness/submit.ts'
+import { collectRetained } from './retained.ts'
 
 /**
- * All that is needed to go on elsewhere, or to check the history: records, origin, module, state.
+ * All that is needed to go on elsewhere, or to check the history: records, origin, module, state, and as much
+ * of earlier states and journals as is kept and has room.
  *
  * @param atState runs while no commit is under way: what is packed is one state, with all that was done, and stays until it is packed
  */
@@ -60,7 +63,8 @@ export const packFile = async (context: Context, ledger: Ledger, atState: Hosted
   }
 }
 
-const collect = async (context: Context, { agent, chain }: Ledger, current: Current): Promise<Iterable<Block>> => {
+const collect = async (context: Context, ledger: Ledger, current: Current): Promise<Iterable<Block>> => {
+  const { agent, chain } = ledger
   const blocks = new Map<string, Block>()
   const add = async (cid: CID, key: string): Promise<Uint8Array> => {
     const bytes = await context.store.get(key)
@@ -78,6 +82,7 @@ const collect = async (context: Context, { agent, chain }: Ledger, current: Curr
   await own(current.cid)
   await own(current.block.host)
   for (const [, digest] of chunkEntries(current.block)) await own(chunkCid(digest))
+  await collectRetained(context, ledger, blocks)
   return blocks.values()
 }
 
@@ -302,8 +307,11 @@ const rowsOf = (agent: string, file: AgentFile): (readonly [string, Uint8Array])
   const { module } = file.chain
   const root = file.blocks.get(module.toString())
   const modules = new Set([module, ...(root === undefined ? [] : moduleParts(module, root))].map(String))
-  return [...file.blocks].map(([name, bytes]) => {
+  // What came along to be judged stays behind.
+  const needed = new Set([...neededBlocks(file.chain, file.records, (cid) => file.blocks.get(cid.toString()))].map(String))
+  return [...file.blocks].flatMap(([name, bytes]) => {
+    if (!needed.has(name)) return []
     const key = modules.has(name) ? keys.module(name) : keys.block(agent, hexOf(CID.parse(name).multihash.digest))
-    return [key, bytes] as const
+    return [[key, bytes] as const]
   })
 }
