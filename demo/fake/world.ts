@@ -240,6 +240,15 @@ export const fakeNode = (world: World): IgorNode => {
           await wait(150)
           set(agent, { state: 'active' })
         },
+        async fund(amount) {
+          mine(agent)
+          await wait(150)
+          set(agent, { budget: agent.status.budget + amount })
+        },
+        async upgrade() {
+          mine(agent)
+          await wait(150)
+        },
         async retire() {
           mine(agent)
           await wait(150)

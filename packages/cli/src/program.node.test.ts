@@ -7,7 +7,23 @@ import { igor } from './testing/io.ts'
 import { VERSION } from './version.ts'
 
 const names = [
-  ...['up', 'down', 'id', 'run', 'ps', 'logs', 'watch', 'peers', 'send', 'migrate', 'pause', 'resume', 'retire'],
+  ...[
+    'up',
+    'down',
+    'id',
+    'run',
+    'ps',
+    'logs',
+    'watch',
+    'peers',
+    'send',
+    'migrate',
+    'pause',
+    'resume',
+    'fund',
+    'upgrade',
+    'retire',
+  ],
   ...['export', 'import', 'inspect', 'verify', 'keys', 'keys export', 'keys import'],
 ]
 /** Commands that need a running node, with arguments that would do. */
@@ -23,6 +39,7 @@ const asking: readonly (readonly string[])[] = [
   ['migrate', 'scout', '12D3'],
   ['pause', 'scout'],
   ['resume', 'scout'],
+  ['fund', 'scout', '2.5'],
   ['retire', 'scout', '--yes'],
   ['export', 'scout'],
   ['keys', 'export'],

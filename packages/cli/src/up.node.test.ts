@@ -127,6 +127,8 @@ describe('an agent', () => {
     expect((await a.ask<AgentStatus>('pause', 'scout')).agent).toBe(started.agent)
     await expect(b.ask('resume', 'scout')).rejects.toThrow('NOT_OWNER')
     await a.ask('resume', 'scout')
+    expect((await a.ask<AgentStatus>('fund', 'scout', '1.5')).agent).toBe(started.agent)
+    expect((await b.ask<AgentStatus[]>('ps')).find(({ name }) => name === 'scout')).toMatchObject({ budget: '4000000' })
     const verdict = await a.ask<{ hosts: { peer: string }[] }>('verify', 'scout')
     expect(verdict).toMatchObject({ ok: true, agent: started.agent, epoch: 2 })
     expect(verdict.hosts.map(({ peer }) => peer)).toEqual([a.peerId, b.peerId])

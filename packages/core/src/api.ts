@@ -253,6 +253,8 @@ export interface NodePolicy {
   readonly maxAgents?: number
   /** Microcents per nominal second. Default 0. */
   readonly price?: bigint
+  /** States kept of each agent, the present one included, with the journals between them. Default 16. */
+  readonly keep?: number | 'all'
   /** Peers whose agents are taken in; default: everyone's. */
   readonly allow?: readonly string[]
   /** Capabilities that agents may have here; default: all that are implemented. */

@@ -13,7 +13,7 @@ import { inspectCommand } from './inspect.ts'
 import { keysCommand } from './keys.ts'
 import { logsCommand } from './logs.ts'
 import { migrateCommand } from './migrate.ts'
-import { pauseCommand, resumeCommand, retireCommand } from './orders.ts'
+import { fundCommand, pauseCommand, resumeCommand, retireCommand, upgradeCommand } from './orders.ts'
 import { peersCommand } from './peers.ts'
 import { psCommand } from './ps.ts'
 import { runCommand } from './run.ts'
@@ -36,6 +36,8 @@ export function commands(io: Io): Command[] {
     migrateCommand,
     pauseCommand,
     resumeCommand,
+    fundCommand,
+    upgradeCommand,
     retireCommand,
     exportCommand,
     importCommand,

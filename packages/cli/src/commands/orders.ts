@@ -1,7 +1,9 @@
 /** @module */
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { type CommonOptions, contextOf, defineNodeCommand } from '../command.ts'
 import { usageError } from '../failure.ts'
+import { MAX_MODULE_FILE, readInput } from '../files.ts'
+import { money, parseMoney } from '../format.ts'
 import { type Io, safe } from '../output.ts'
 
 function orderCommand(io: Io, order: 'pause' | 'resume', description: string, done: string): Command {
@@ -20,6 +22,36 @@ export function pauseCommand(io: Io): Command {
 
 export function resumeCommand(io: Io): Command {
   return orderCommand(io, 'resume', 'let a paused agent, or one that failed too often, go on', 'goes on')
+}
+
+function parseAmount(text: string): bigint {
+  const amount = parseMoney(text)
+  if (amount === undefined || amount === 0n) throw new InvalidArgumentError('not an amount such as 2.5')
+  return amount
+}
+
+export function fundCommand(io: Io): Command {
+  return defineNodeCommand(io, 'fund', "add to an agent's budget; one that used its up goes on", ['fund scout 2.5'])
+    .argument('<agent>', 'name, DID, or unique beginning of one')
+    .argument('<amount>', 'what to add, such as 2.5', parseAmount)
+    .action(async (agent: string, amount: bigint, options: CommonOptions) => {
+      const { node, output } = contextOf(io, options)
+      const status = await node.call('fund', { agent, amount })
+      output.result(status, `${safe(status.name)} has ${money(amount)} more`)
+    })
+}
+
+export function upgradeCommand(io: Io): Command {
+  return defineNodeCommand(io, 'upgrade', 'let an agent go on with another module, if that takes over what the old one carries', [
+    'upgrade scout scout-2.wasm',
+  ])
+    .argument('<agent>', 'name, DID, or unique beginning of one')
+    .argument('<file>', 'its new WebAssembly module; - reads standard input')
+    .action(async (agent: string, file: string, options: CommonOptions) => {
+      const { node, output } = contextOf(io, options)
+      const status = await node.call('upgrade', { agent, module: await readInput(io, file, MAX_MODULE_FILE) })
+      output.result(status, `${safe(status.name)} goes on with ${safe(file)} from tick ${status.tick}`)
+    })
 }
 
 interface RetireOptions extends CommonOptions {

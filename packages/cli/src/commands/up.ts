@@ -4,7 +4,16 @@ import { type CommonOptions, contextOf, defineNodeCommand } from '../command.ts'
 import { usageError } from '../failure.ts'
 import { type Io, type Output, safe } from '../output.ts'
 import { LOOPBACK } from '../page/server.ts'
-import { DEFAULT_PORT, type IceServer, parseCount, parseIceServer, parsePeer, parsePort, parsePrice } from '../up/options.ts'
+import {
+  DEFAULT_PORT,
+  type IceServer,
+  parseCount,
+  parseIceServer,
+  parseKeep,
+  parsePeer,
+  parsePort,
+  parsePrice,
+} from '../up/options.ts'
 import type { Up, UpOptions } from '../up/start.ts'
 
 interface Options extends CommonOptions {
@@ -16,6 +25,7 @@ interface Options extends CommonOptions {
   readonly witness?: boolean
   readonly witnessStore?: string
   readonly price?: bigint
+  readonly keep?: number | 'all'
   readonly allow?: readonly string[]
   readonly relay?: readonly string[]
   readonly announce?: readonly string[]
@@ -49,6 +59,7 @@ export function upCommand(io: Io): Command {
       'keep them in etcd, etcd://host:port[,host:port]: every node with the same one serves one witness',
     )
     .option('--price <amount>', 'per second of nominal execution, such as 0.25 (default: 0)', read(parsePrice))
+    .option('--keep <count>', 'states kept of each agent, with their journals; all: for ever (default: 16)', read(parseKeep))
     .option('--allow <peer...>', "take only these peers' agents (default: everyone's)", collect(parsePeer))
     .option('--relay <multiaddr...>', 'nodes to stay connected to')
     .option('--announce <multiaddr...>', 'where others reach this node, when it stands behind a NAT or a proxy')
@@ -104,6 +115,7 @@ function upOptions(options: Options, dataDir: string, io: Io, output: Output): U
     policy: {
       ...(options.maxAgents === undefined ? {} : { maxAgents: options.maxAgents }),
       ...(options.price === undefined ? {} : { price: options.price }),
+      ...(options.keep === undefined ? {} : { keep: options.keep }),
       ...(options.allow === undefined ? {} : { allow: options.allow }),
     },
     witness: options.witness ?? (options.witnessStore !== undefined || options.headless !== true),

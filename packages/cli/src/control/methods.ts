@@ -43,6 +43,8 @@ export interface Calls {
   move: [Named & { to: string }, Move]
   pause: [Named, AgentStatus]
   resume: [Named, AgentStatus]
+  fund: [Named & { amount: bigint }, AgentStatus]
+  upgrade: [Named & { module: Uint8Array }, AgentStatus]
   retire: [Named, AgentStatus]
   export: [Named & { to?: string; ready?: Uint8Array }, { agent: string; name: string; file: Uint8Array }]
   import: [{ file: Uint8Array; keys?: readonly Uint8Array[]; force?: boolean }, AgentStatus]
@@ -142,6 +144,8 @@ export const checks: { [K in CallName]: Check<Calls[K][0]> } & { [K in StreamNam
   move: shape<Calls['move'][0]>({ agent: text, to: text }),
   pause: named,
   resume: named,
+  fund: shape<Calls['fund'][0]>({ agent: text, amount: money }),
+  upgrade: shape<Calls['upgrade'][0]>({ agent: text, module: bytes(MAX_FILE) }),
   retire: named,
   export: shape<Calls['export'][0]>({ agent: text, to: optional(text), ready: optional(bytes(MAX_READY)) }),
   import: shape<Calls['import'][0]>({ file: bytes(MAX_FILE), keys: optional(seeds), force: optional(flag) }),

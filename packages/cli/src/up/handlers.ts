@@ -41,6 +41,16 @@ export function createCalls({ node, info, stop }: Serving): CallHandlers {
     move: ({ agent, to }, signal) => node.agent(agent).moveTo(to.endsWith(`/p2p/${node.id}`) ? node.id : to, { signal }),
     pause: order('pause'),
     resume: order('resume'),
+    fund: async ({ agent, amount }, signal) => {
+      const handle = node.agent(agent)
+      await handle.fund(amount, { signal })
+      return handle.status
+    },
+    upgrade: async ({ agent, module }, signal) => {
+      const handle = node.agent(agent)
+      await handle.upgrade(module, { signal })
+      return handle.status
+    },
     retire: order('retire'),
     export: async ({ agent, to, ready }, signal) => {
       const handle = node.agent(agent)

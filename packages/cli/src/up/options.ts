@@ -33,6 +33,14 @@ export function parseCount(text: string): number {
   return value
 }
 
+/** @throws Error */
+export function parseKeep(text: string): number | 'all' {
+  if (text === 'all') return text
+  const value = Number(text)
+  if (!/^\d{1,6}$/.test(text) || value < 1) throw new Error('not a number from 1 to 999999, nor all')
+  return value
+}
+
 /** @throws Error that says what a peer id is */
 export function parsePeer(text: string): string {
   if (!/^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/.test(text)) throw new Error('not a peer id, which begins with 12D3KooW: see igor id')

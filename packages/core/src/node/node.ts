@@ -6,6 +6,7 @@
 import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
 import { type Context, nowMs } from '../agent/context.ts'
 import { appliesOrder } from '../agent/ledger.ts'
+import { DEFAULT_KEEP } from '../agent/retention.ts'
 import type { Agent, AgentEvent, Move, Node, NodeEvent, NodeOptions } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { createExecutor } from '../execution/pool.ts'
@@ -94,6 +95,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     },
     fence: new TextEncoder().encode(slot),
     price: policy.price ?? 0n,
+    keep: policy.keep === 'all' ? Number.POSITIVE_INFINITY : Math.max(1, policy.keep ?? DEFAULT_KEEP),
     verified: new Set(),
     signal: ended.signal,
     report,
