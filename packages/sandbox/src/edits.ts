@@ -26,6 +26,8 @@ export const Edit = {
   /** Behind `local.get`: the same, if all that the local `value` ever holds is results of arithmetic. */
   readF32: 10,
   readF64: 11,
+  /** Before a host function: stops here when nothing is left. The fuel is in the global. */
+  checkGlobal: 12,
 } as const
 
 export const FROM_GLOBAL = 1

@@ -125,7 +125,7 @@ export class BodyWriter {
 
   #enter({ checksFuel, frame }: Wrapping): void {
     const out = this.#out
-    const { stack, fuel } = this.#globals
+    const { stack } = this.#globals
     if (frame > 0) {
       const rest = this.#locals[COUNT] as number
       out.op(Op.globalGet, stack)
@@ -136,10 +136,12 @@ export class BodyWriter {
       out.op(Op.localGet, rest)
       out.put(Op.i32Const, 0, Op.i32LtS, Op.if, 0x40, Op.unreachable, Op.end)
     }
-    if (checksFuel) {
-      out.op(Op.globalGet, fuel)
-      out.put(Op.i64Const, 0, Op.i64LtS, Op.if, 0x40, Op.unreachable, Op.end)
-    }
+    if (checksFuel) this.#stopIfGlobalSpent()
+  }
+
+  #stopIfGlobalSpent(): void {
+    this.#out.op(Op.globalGet, this.#globals.fuel)
+    this.#out.put(Op.i64Const, 0, Op.i64LtS, Op.if, 0x40, Op.unreachable, Op.end)
   }
 
   /** Around the whole body, with its results: a branch that left the function leaves the block. */
@@ -158,6 +160,9 @@ export class BodyWriter {
         break
       case Edit.check:
         this.#stopIfSpent()
+        break
+      case Edit.checkGlobal:
+        this.#stopIfGlobalSpent()
         break
       case Edit.bulk: {
         const length = this.#locals[COUNT] as number

@@ -92,6 +92,20 @@ describe('fuel', () => {
     expect(instance.fuel()).toBeGreaterThan(2n ** 62n)
   })
 
+  test('who cannot pay for the way to a host function does not get there', async () => {
+    const asked: number[] = []
+    const instance = await run(
+      `(module (import "env" "ask" (func $ask (param i32))) (memory 1)
+        (func (export "go") (drop (f64.sqrt (f64.const 2))) (call $ask (i32.const 1)) (drop (f64.sqrt (f64.const 2))) (call $ask (i32.const 2))))`,
+      { env: { ask: (n: number) => void asked.push(n) } },
+    )
+    const needed = used(instance, 'go')
+    expect(asked.splice(0)).toEqual([1, 2])
+    instance.setFuel(needed - 1n)
+    expect(fault(() => instance.call('go'))?.kind).toBe('out-of-fuel')
+    expect(asked).toEqual([1])
+  })
+
   test('another fault is that fault', async () => {
     const instance = await run(COUNT)
     instance.setFuel(LIMIT)

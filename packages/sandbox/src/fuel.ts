@@ -64,6 +64,8 @@ class SoftCharges {
 export class FuelPlan {
   readonly #edits: EditList
   readonly #frames: Frames
+  /** Functions below this index are the host's. */
+  readonly #imports: number
   /** Cost of the instructions since the last charge; below zero after a way back that was paid and not taken. */
   #pending = 0
   /** `FROM_GLOBAL` after a call, until someone needs it in the local. */
@@ -80,7 +82,8 @@ export class FuelPlan {
   /** It leaves elsewhere than at its last `end`, too. */
   leavesEarly = false
 
-  constructor(edits: EditList, frames: Frames) {
+  constructor(edits: EditList, frames: Frames, imports: number) {
+    this.#imports = imports
     this.#edits = edits
     this.#frames = frames
   }
@@ -138,6 +141,8 @@ export class FuelPlan {
       case Op.callIndirect:
         this.calls = true
         this.#charge(at, TO_GLOBAL)
+        // Nothing is asked of the host by who cannot pay for the way there.
+        if (op === Op.call && immediate < this.#imports) this.#edits.push(Edit.checkGlobal, at, at, 0)
         break
       case Op.memoryGrow:
         this.#charge(at, TO_GLOBAL)

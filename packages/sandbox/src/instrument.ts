@@ -23,7 +23,7 @@ import { typeName, type ValTypeName } from './types.ts'
 import { Writer } from './writer.ts'
 
 /** Changes whenever the same module would be rewritten to other bytes. */
-export const INSTRUMENT_VERSION = 4
+export const INSTRUMENT_VERSION = 5
 
 /** What `instantiate` must know of a module and its bytes do not say plainly. */
 export interface Layout {

@@ -137,7 +137,7 @@ export class NanPlan {
     const { needed, kind, value, count } = this.#edits
     for (let i = 0; i < count; i++) {
       // What a local holds as it is needs no edit where it is read.
-      if ((kind[i] as number) >= Edit.readF32 && this.#exact[value[i] as number] === 1) needed[i] = 0
+      if (isRead(kind[i] as number) && this.#exact[value[i] as number] === 1) needed[i] = 0
     }
     for (let i = 0; i < this.#kept.length; i += 2) {
       if (this.#exact[this.#kept[i + 1] as number] === 1) needed[this.#kept[i] as number] = 1
@@ -210,7 +210,7 @@ export class NanPlan {
     }
     this.#kept.push(maker - 1, local)
     const { kind, value } = this.#edits
-    if ((kind[maker - 1] as number) >= Edit.readF32) this.#copies.push(value[maker - 1] as number, local)
+    if (isRead(kind[maker - 1] as number)) this.#copies.push(value[maker - 1] as number, local)
   }
 
   #control(op: number, immediate: number, depth: number, height: number): void {
@@ -272,6 +272,8 @@ export class NanPlan {
     if (gives !== Shape.none) this.#give(SHAPE_EDIT[gives] as number, end, first)
   }
 }
+
+const isRead = (kind: number): boolean => kind === Edit.readF32 || kind === Edit.readF64
 
 /** The edit that makes lanes of a shape canonical. */
 const SHAPE_EDIT: readonly (number | undefined)[] = [undefined, Edit.canonicalF32x4, Edit.canonicalF64x2]

@@ -60,7 +60,7 @@ class BodyEditor implements Visitor {
   constructor(context: Context, frames: Frames) {
     const { module, additions, out, globals } = context
     this.#context = context
-    this.#fuel = new FuelPlan(this.#edits, frames)
+    this.#fuel = new FuelPlan(this.#edits, frames, module.imports.length)
     this.#nan = new NanPlan(module, this.#edits, frames)
     this.#writer = new BodyWriter(module.bytes, out, globals, ({ params, results }) => additions.type(params, results))
   }
