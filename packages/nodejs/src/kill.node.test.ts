@@ -6,10 +6,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openLogStore } from '@igor/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createNode } from './create-node.ts'
 import { nodeCrypto } from './crypto.ts'
 import { openFiles } from './files.ts'
 
 const COMMITTER = fileURLToPath(new URL('./kill.test.committer.ts', import.meta.url))
+const HOST = fileURLToPath(new URL('./kill.test.host.ts', import.meta.url))
+const COUNTER = fileURLToPath(new URL('../../../agents/counter/counter.wasm', import.meta.url))
 const ROUNDS = 6
 const { random } = nodeCrypto()
 
@@ -57,6 +60,44 @@ describe('kill -9 in mid-commit', () => {
       await store.close()
     }
   })
+})
+
+describe('kill -9 of a node', () => {
+  /** Kills it when it has said so many lines; tells the last tick that was seen, and how many messages were acknowledged. */
+  const runAndKill = async (lines: number): Promise<{ tick: number; heard: number }> => {
+    const child = spawn(process.execPath, ['--conditions=source', HOST, folder, COUNTER], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let text = ''
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      text += part
+      if (text.split('\n').length > lines) child.kill('SIGKILL')
+    })
+    const [, signal] = await once(child, 'close')
+    expect(signal).toBe('SIGKILL')
+    const last = (word: string): number =>
+      Math.max(0, ...[...text.matchAll(new RegExp(`^${word} (\\d+)$`, 'gm'))].map(([, n]) => Number(n)))
+    return { tick: last('tick'), heard: last('heard') }
+  }
+
+  it('loses no tick that was seen and no message that was acknowledged, and doubles none', async () => {
+    for (let round = 0; round < 4; round++) {
+      const { tick, heard } = await runAndKill(5 + Math.floor(Math.random() * 60))
+      const node = await createNode({ dataDir: folder, listen: {} })
+      try {
+        const agent = node.agent('counter')
+        expect(agent.status.tick).toBeGreaterThanOrEqual(tick)
+        expect(agent.status.inbox).toBeGreaterThanOrEqual(heard)
+        for await (const event of agent.watch(AbortSignal.timeout(10_000))) {
+          if (event.type !== 'log' || event.tick <= tick) continue
+          expect(event.text).toBe(`tick ${event.tick}`)
+          break
+        }
+      } finally {
+        await node.stop()
+      }
+    }
+  }, 60_000)
 })
 
 describe('a data folder', () => {
