@@ -4,6 +4,7 @@
  * @module
  */
 import type { Agent, AgentStatus, Move } from './api.ts'
+import { readBytes } from './files.ts'
 import { nameOfPeer, placeOf, withNames } from './names.ts'
 import { type App, agentOf } from './state.ts'
 import { codeOf, count, millis, said } from './words.ts'
@@ -115,6 +116,14 @@ export const retireAgent = (app: App, status: AgentStatus): Promise<boolean> =>
     await agent.retire()
     app.announce(`${status.name} is retired.`)
     app.note('info', `${status.name} is retired`, status.agent)
+  })
+
+/** Goes on with other code; where that fails the old code goes on. */
+export const upgradeAgent = (app: App, status: AgentStatus, module: File): Promise<boolean> =>
+  act(app, status.agent, 'upgrading', `${status.name} keeps its code`, async (agent) => {
+    await agent.upgrade(await readBytes(module))
+    app.announce(`${status.name} goes on with new code.`)
+    app.note('info', `${status.name} goes on with the code of ${module.name}`, status.agent)
   })
 
 /** Opens the detail of an agent, or of this node, or closes what is open. */

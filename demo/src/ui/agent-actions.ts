@@ -3,17 +3,18 @@
  *
  * @module
  */
-import { act, pauseAgent, resumeAgent, retireAgent } from '../actions.ts'
+import { act, pauseAgent, resumeAgent, retireAgent, upgradeAgent } from '../actions.ts'
 import type { AgentStatus } from '../api.ts'
 import { type Archipelago, mayOrder } from '../archipelago.ts'
 import { h, type Piece, setAttr, setText, show } from '../dom.ts'
-import { saveFile } from '../files.ts'
+import { chooseFiles, saveFile } from '../files.ts'
 import { placeOf } from '../names.ts'
 import { type App, agentOf } from '../state.ts'
 import { count, fileName } from '../words.ts'
 import { openMoveMenu } from './card.ts'
 import { confirm } from './dialog.ts'
 import { openExportFor } from './export-dialog.ts'
+import { openFund } from './fund-dialog.ts'
 import { type IconName, icon } from './icons.ts'
 import { openMenu } from './menu.ts'
 
@@ -94,8 +95,32 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
     })
     if (yes) await retireAgent(app, status)
   })
+  const more = button(
+    'up',
+    'action-more',
+    'More…',
+    (status, el) =>
+      openMenu(el, `More for ${status.name}`, [
+        {
+          label: 'Add funds',
+          detail: 'So that it can pay hosts that ask a price.',
+          icon: 'plus',
+          run: () => openFund(app, status),
+        },
+        {
+          label: 'New code',
+          detail: 'Another .wasm takes over what the old one hands it; if that fails, the old one goes on.',
+          icon: 'file',
+          run: async () => {
+            const [file] = await chooseFiles('.wasm', false)
+            if (file) await upgradeAgent(app, status, file)
+          },
+        },
+      ]),
+    true,
+  )
   const why = h('p', { class: 'hint', id: 'not-owner' })
-  const el = h('div', { class: 'actions' }, move.el, pause.el, resume.el, exporter.el, retire.el, why)
+  const el = h('div', { class: 'actions' }, move.el, pause.el, resume.el, exporter.el, more.el, retire.el, why)
   return {
     el,
     update(status) {
@@ -106,13 +131,14 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
       const rests = status.state === 'faulted' || status.state === 'exhausted'
       show(pause.el, !paused && !rests)
       show(resume.el, paused || rests)
-      for (const { el: each } of [move, pause, resume, retire]) {
+      for (const { el: each } of [move, pause, resume, more, retire]) {
         const off = !order.ok || busy !== undefined || moving || (status.state === 'halted' && each !== retire.el)
         setAttr(each, 'aria-disabled', off ? 'true' : undefined)
       }
       setAttr(exporter.el, 'aria-disabled', busy !== undefined ? 'true' : undefined)
       setText(pause.words, busy === 'pausing' ? 'Pausing…' : 'Pause')
       setText(resume.words, busy === 'resuming' ? 'Resuming…' : 'Resume')
+      setText(more.words, busy === 'funding' ? 'Adding…' : busy === 'upgrading' ? 'Upgrading…' : 'More…')
       setText(retire.words, busy === 'retiring' ? 'Retiring…' : 'Retire')
       setText(exporter.words, busy === 'saving' ? 'Saving…' : 'Export…')
       show(why, !order.ok && status.state !== 'retired')
@@ -123,6 +149,7 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
         )
       show(retire.el, status.state !== 'retired')
       show(move.el, status.state !== 'retired')
+      show(more.el, status.state !== 'retired')
       if (status.state === 'retired') {
         show(pause.el, false)
         show(resume.el, false)

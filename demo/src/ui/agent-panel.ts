@@ -9,6 +9,7 @@ import type { AgentStatus } from '../api.ts'
 import type { Archipelago } from '../archipelago.ts'
 import { copyText } from '../clipboard.ts'
 import { h, type Piece, setText, show } from '../dom.ts'
+import { lastsMs, money } from '../money.ts'
 import { placeOf, withNames } from '../names.ts'
 import type { App } from '../state.ts'
 import { age, bytes, count, STATES, shortId } from '../words.ts'
@@ -44,6 +45,7 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
   const old = fact('Age')
   const memory = fact('Memory')
   const inbox = fact('Inbox')
+  const budget = fact('Budget', 'panel-budget')
   const live = liveView(app, id)
   const log = logView()
   const actions = agentActions(app, id, map)
@@ -88,7 +90,7 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
     problem.el,
     way.el,
     actions.el,
-    h('dl', { class: 'facts' }, tick.el, old.el, memory.el, inbox.el),
+    h('dl', { class: 'facts' }, tick.el, old.el, memory.el, inbox.el, budget.el),
     moveLine,
     live.el,
     h(
@@ -133,6 +135,13 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
       setText(old.value, status.born === undefined ? '–' : age(Date.now() - status.born))
       setText(memory.value, status.memory > 0 ? bytes(status.memory) : '–')
       setText(inbox.value, status.inbox === 0 ? 'empty' : count(status.inbox))
+      const price = state.peers.find(({ id: peer }) => peer === status.host)?.price ?? 0n
+      const lasts = lastsMs(status.budget, price)
+      setText(
+        budget.value,
+        lasts === undefined ? `${money(status.budget)} · free here` : `${money(status.budget)} · ${age(lasts)} of running`,
+      )
+      budget.value.title = lasts === undefined ? '' : `Its host asks ${money(price)} for a second of running.`
       const moved = state.moves.get(id)
       show(moveLine, moved !== undefined)
       if (moved) setText(moveLine, `Last move: ${moveWords(app, moved.move)}`)
