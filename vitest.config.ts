@@ -4,7 +4,7 @@ import { relayCommands } from './packages/libp2p/src/testing/commands.ts'
 import { findChromium } from './scripts/chromium.mjs'
 
 // x.test.ts runs everywhere its package does, x.node.test.ts in Node.js alone, x.browser.test.ts in Chromium alone.
-const isomorphic = ['sandbox', 'lineage', 'core', 'libp2p']
+const isomorphic = ['sandbox', 'lineage', 'core', 'libp2p', 'sim']
 const libp2pInTabs = [
   'libp2p',
   'uint8arraylist',

@@ -1,15 +1,13 @@
 // `npm run sim`: many seeds of the simulator, on every core. Options: --seeds N, --seed S (one, again), --from S (the first of
 // many), --hours H (as long as that), --trace, --json, and what shapes a run: --minutes, --nodes, --agents, --level, --crash
-// "POINT#NTH", --without "KIND,KIND".
+// "POINT#NTH", --without "KIND,KIND", --focus "KIND,KIND".
 import { randomInt } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
 import { ensureInstalled } from './workspace.mjs'
 
 /** Seeds that once failed, and why: they are run every time. */
-export const REGRESSIONS = [
-  { seed: 3, level: 0, why: 'a paused agent left in a file without the messages that it had not read' },
-]
+export const REGRESSIONS = [{ seed: 3, level: 0, why: 'a paused agent left in a file without the messages that it had not read' }]
 
 /**
  * @param {Iterable<object>} runs
@@ -41,7 +39,7 @@ export async function simulate(runs, { cover = true, threads, onfailure = () => 
 }
 
 /** Options of `npm run sim` as those of a run. */
-function shapeOf({ minutes, nodes, agents, level, crash, without }) {
+function shapeOf({ minutes, nodes, agents, level, crash, without, focus }) {
   const number = (name, text) => {
     const value = Number(text)
     if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} takes a number, not ${text}`)
@@ -56,6 +54,7 @@ function shapeOf({ minutes, nodes, agents, level, crash, without }) {
     ...(level === undefined ? {} : number('level', level)),
     ...(point === undefined ? {} : { crash: { point, nth: Number(nth) } }),
     ...(without === undefined ? {} : { without: without.split(',') }),
+    ...(focus === undefined ? {} : { focus: focus.split(',') }),
   }
 }
 
@@ -87,7 +86,7 @@ async function main() {
   const { values } = parseArgs({
     options: {
       ...{ seeds: text, seed: text, from: text, hours: text, minutes: text, nodes: text, agents: text, level: text },
-      ...{ crash: text, without: text, threads: text, trace: { type: 'boolean' }, json: { type: 'boolean' } },
+      ...{ crash: text, without: text, focus: text, threads: text, trace: { type: 'boolean' }, json: { type: 'boolean' } },
     },
   })
   const shape = shapeOf(values)
@@ -99,13 +98,21 @@ async function main() {
     for (let i = 0; until === undefined ? i < count : Date.now() < until; i++) yield { seed: from + i, ...shape }
   })()
   if (!values.json) console.log(`seeds from ${from}`)
-  const { summary, seconds, unseen, uncovered, text: words } = await simulate(runs, {
+  const {
+    summary,
+    seconds,
+    unseen,
+    uncovered,
+    text: words,
+  } = await simulate(runs, {
     ...(values.threads === undefined ? {} : { threads: Number(values.threads) }),
   })
   if (values.json) {
     const { runs: n, simulatedMs, events, failed } = summary
     const plain = { runs: n, from, simulatedMs, events, seconds, failed, uncovered, unseen }
-    console.log(JSON.stringify({ ...plain, faults: Object.fromEntries(summary.faults), looked: Object.fromEntries(summary.looked) }))
+    console.log(
+      JSON.stringify({ ...plain, faults: Object.fromEntries(summary.faults), looked: Object.fromEntries(summary.looked) }),
+    )
   } else console.log(words)
   // A night's run has seen everything; a handful of seeds need not.
   const wide = summary.runs >= 1000 && Object.keys(shape).length === 0

@@ -16,7 +16,8 @@ export async function openThreads(source, { threads = availableParallelism(), tr
   const folder = await mkdtemp(join(tmpdir(), 'igor-sim-'))
   const file = join(folder, 'sim.mjs')
   await writeFile(file, source)
-  const open = () => new Worker(new URL('worker.mjs', import.meta.url), { workerData: { bundle: pathToFileURL(file).href, traced } })
+  const open = () =>
+    new Worker(new URL('worker.mjs', import.meta.url), { workerData: { bundle: pathToFileURL(file).href, traced } })
   let workers = Array.from({ length: threads }, open)
 
   /** @returns {Promise<{run: object, result: object, seconds: number}>} */

@@ -16,7 +16,11 @@ parentPort.on('message', async ({ run, shrinks }) => {
     const result = shrunk?.result ?? (await runSeed(run))
     await new Promise((resolve) => setImmediate(resolve))
     const { user, system } = process.threadCpuUsage?.(before) ?? process.cpuUsage(before)
-    parentPort.postMessage({ run: shrunk?.run ?? run, result: { ...result, failures: [...result.failures, ...unhandled] }, seconds: (user + system) / 1e6 })
+    parentPort.postMessage({
+      run: shrunk?.run ?? run,
+      result: { ...result, failures: [...result.failures, ...unhandled] },
+      seconds: (user + system) / 1e6,
+    })
   } catch (error) {
     parentPort.postMessage({ run, error: error.stack ?? String(error) })
   }

@@ -84,7 +84,8 @@ export const createChecks = (): Checks => {
         const [a, b] = [before.slot, row.slot]
         const lower = b.epoch < a.epoch || (b.epoch === a.epoch && b.seq < a.seq)
         if (lower) fail(`${short(agent)}: node ${machine} went back from slot ${a.epoch}/${a.seq} to ${b.epoch}/${b.seq}`)
-        if (b.epoch === a.epoch && b.seq === a.seq && !a.id.equals(b.id)) fail(`${short(agent)}: node ${machine} wrote slot ${a.epoch}/${a.seq} twice`)
+        if (b.epoch === a.epoch && b.seq === a.seq && !a.id.equals(b.id))
+          fail(`${short(agent)}: node ${machine} wrote slot ${a.epoch}/${a.seq} twice`)
       }
       if (row.state === 'active-owner') checkOwners(agent)
     },

@@ -27,8 +27,16 @@ const RATES = {
 } as const
 export type FaultKind = keyof typeof RATES
 
+/** A minute, of a kind that is looked at closely. */
+const FOCUS = 4
+
 /** Kinds after which an agent may have halted, or worse: rare, or nothing else would be tested. */
-const GRAVE: readonly FaultKind[] = ['disk is lost', 'disk is an older copy, unnoticed', 'disk is an older copy elsewhere', 'sectors flip']
+const GRAVE: readonly FaultKind[] = [
+  'disk is lost',
+  'disk is an older copy, unnoticed',
+  'disk is an older copy elsewhere',
+  'sectors flip',
+]
 
 /** All that can be left out of a run. */
 export const LEFT_OUT: readonly string[] = [...Object.keys(RATES), 'weather', 'threads']
@@ -41,12 +49,17 @@ export interface FaultPlan {
 }
 
 /** @param level from 0 (none) to 1 */
-export const drawPlan = (random: Random, level: number, without: readonly string[] = []): FaultPlan => {
+export const drawPlan = (
+  random: Random,
+  level: number,
+  { without = [], focus = [] }: { readonly without?: readonly string[]; readonly focus?: readonly string[] },
+): FaultPlan => {
   const rates = new Map<FaultKind, number>()
   for (const [kind, most] of Object.entries(RATES) as [FaultKind, number][]) {
     const happens = random.chance((GRAVE.includes(kind) ? 0.15 : 0.4) * level)
     const rate = random.scaled(most / 5, 2 * most)
-    if (happens && !without.includes(kind)) rates.set(kind, rate)
+    if (focus.includes(kind)) rates.set(kind, FOCUS)
+    else if (happens && !without.includes(kind)) rates.set(kind, rate)
   }
   const [weather, threads] = [random.chance(0.5 * level), random.chance(0.2 * level)]
   return { rates, weather: weather && !without.includes('weather'), threads: threads && !without.includes('threads') }
@@ -172,7 +185,7 @@ export const createFaults = (
   if (plan.rates.has('disk is an older copy, unnoticed') || plan.rates.has('disk is an older copy elsewhere')) {
     const own = streams.fork('copies')
     const keep = (): void => {
-      scheduler.after(own.scaled(5 * SECOND, MINUTE), () => {
+      scheduler.after(own.scaled(SECOND, 20 * SECOND), () => {
         const machine = machines[own.below(machines.length)]
         // As a backup of a machine that runs: what is not synced is not in it.
         if (machine !== undefined) {

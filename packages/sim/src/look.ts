@@ -75,7 +75,8 @@ const lookAt = (bytes: Uint8Array): Seen => {
 /** Tells the checks of the records in what a node says. */
 export const seeMessage = (checks: Checks, machine: number, protocol: string, message: Uint8Array): void => {
   if (protocol === PRESENCE_TOPIC) {
-    for (const { agent, epoch, seq, head } of decodeSaid('', message).agents) if (head !== '') checks.shown(machine, agent, epoch, seq, head)
+    for (const { agent, epoch, seq, head } of decodeSaid('', message).agents)
+      if (head !== '') checks.shown(machine, agent, epoch, seq, head)
     return
   }
   const type = peek(message, 'type')

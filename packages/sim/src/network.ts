@@ -4,7 +4,15 @@
  *
  * @module
  */
-import { ChannelError, type Channel, type HandleOptions, IgorError, MAX_FRAME, type Network, PeerUnreachableError } from '@igor/core'
+import {
+  type Channel,
+  ChannelError,
+  type HandleOptions,
+  IgorError,
+  MAX_FRAME,
+  type Network,
+  PeerUnreachableError,
+} from '@igor/core'
 import { BLOCKS_PROTOCOL, HANDOFF_PROTOCOL, MESSAGE_PROTOCOL, ORDER_PROTOCOL } from '@igor/core/simulated'
 import { peerIdOf, publicKeyOf } from '@igor/lineage'
 import { peek } from './peek.ts'
@@ -125,7 +133,8 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
     })
   })
 
-  const joined = (a: Member, b: Member): boolean => a.process.machine === b.process.machine || !lost.has(pair(a.process.machine, b.process.machine))
+  const joined = (a: Member, b: Member): boolean =>
+    a.process.machine === b.process.machine || !lost.has(pair(a.process.machine, b.process.machine))
 
   const makeEnd = (member: Member, peer: string, protocol: string, served: boolean, incoming: Pipe, outgoing: Pipe): End => {
     for (const old of member.ends) if (old.incoming.drained && old.outgoing.ended) member.ends.delete(old)
@@ -184,7 +193,13 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
         await own(
           outgoing.send(copy, signal, (frame) => {
             tap(machine, protocol, frame)
-            trace.note(scheduler.now, SENT, machine, frame, () => `${short}: says ${type} (${frame.length} bytes) to ${nameOf(peer)}`)
+            trace.note(
+              scheduler.now,
+              SENT,
+              machine,
+              frame,
+              () => `${short}: says ${type} (${frame.length} bytes) to ${nameOf(peer)}`,
+            )
             const there = end.other
             if (there === undefined) return
             if (torn) tear(end, 'the connection broke')
@@ -216,7 +231,8 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
         if (!process.alive) return
         end.fail(`the channel was aborted: ${reason.message}`)
         const there = end.other
-        if (there !== undefined) carry(process, there.process, 0, undefined, () => there.fail('the other side aborted the channel'))
+        if (there !== undefined)
+          carry(process, there.process, 0, undefined, () => there.fail('the other side aborted the channel'))
       },
     }
   }
@@ -227,7 +243,8 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
   const serve = (callee: Member, end: End): boolean => {
     const served = callee.handlers.get(end.protocol)
     const open = [...callee.ends].filter(
-      (one) => one.served && one.protocol === end.protocol && one.peer === end.peer && !(one.incoming.drained && one.outgoing.ended),
+      (one) =>
+        one.served && one.protocol === end.protocol && one.peer === end.peer && !(one.incoming.drained && one.outgoing.ended),
     ).length
     if (served === undefined || open > served.options.maxPerPeer) return false
     const channel = channelOf(end)
@@ -243,7 +260,13 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
     const from = [...members.values()].find((one) => one.process === process)
     scheduler.after(random.scaled(1000, 120_000_000), () => {
       const callee = members.get(peer)
-      if (callee === undefined || from === undefined || !callee.process.alive || lines.of(process.machine, callee.process.machine).blocked) return
+      if (
+        callee === undefined ||
+        from === undefined ||
+        !callee.process.alive ||
+        lines.of(process.machine, callee.process.machine).blocked
+      )
+        return
       const there = createPipe()
       const end = makeEnd(callee, from.id, protocol, true, there, createPipe())
       callee.process.after(0, () => {
@@ -348,7 +371,12 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
       links: () =>
         [...members.values()]
           .filter((other) => other !== member && other.process.alive && joined(member, other))
-          .map((other) => ({ peer: other.id, kind: 'tcp', direct: true, rtt: lines.of(machine, other.process.machine).latency / 500 })),
+          .map((other) => ({
+            peer: other.id,
+            kind: 'tcp',
+            direct: true,
+            rtt: lines.of(machine, other.process.machine).latency / 500,
+          })),
       onchange: (listener) => {
         member.listeners.add(listener)
         return () => member.listeners.delete(listener)
@@ -359,7 +387,8 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
         const peer = peerOf(multiaddr)
         const other = members.get(peer)
         await process.later(random.between(1000, 100_000), () => {})
-        if (other === undefined || !other.process.alive || !joined(member, other)) throw new PeerUnreachableError(peer, `nobody answers at ${multiaddr}`)
+        if (other === undefined || !other.process.alive || !joined(member, other))
+          throw new PeerUnreachableError(peer, `nobody answers at ${multiaddr}`)
         return peer
       },
       close: async () => {

@@ -6,6 +6,7 @@
 import { createFaults, drawPlan } from './faults.ts'
 import type { CrashPlan } from './points.ts'
 import { createRandom } from './random.ts'
+import { REQUIRED } from './required.ts'
 import { createWorkload, type Workload } from './workload.ts'
 import { createWorld, MINUTE, SECOND, type World } from './world.ts'
 
@@ -23,6 +24,8 @@ export interface RunOptions {
   readonly crash?: CrashPlan
   /** Kinds of faults that are left out. */
   readonly without?: readonly string[]
+  /** Kinds of faults that happen often. */
+  readonly focus?: readonly string[]
 }
 
 export interface RunResult {
@@ -60,12 +63,15 @@ const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, num
     const rows = [...checks.rowsOf(agent)]
     const owners = rows.filter(([, row]) => row.state === 'active-owner')
     if (owners.length !== 1) {
-      const all = rows.map(([machine, row]) => `node ${machine} ${row.state}${row.state === 'recovery-required' ? ` (${row.why})` : ''}`)
+      const all = rows.map(
+        ([machine, row]) => `node ${machine} ${row.state}${row.state === 'recovery-required' ? ` (${row.why})` : ''}`,
+      )
       return [`${short} has ${owners.length} owners: ${all.join(', ') || 'no row anywhere'}`]
     }
     if (checks.fails(agent)) return []
     if (checks.lastTick(agent) <= (since.get(agent) ?? 0)) return [`${short} does not tick any more, at node ${owners[0]?.[0]}`]
-    if (rows.some(([, row]) => row.state === 'handoff-pending')) return [`${short} lives, and a node still waits for what became of it`]
+    if (rows.some(([, row]) => row.state === 'handoff-pending'))
+      return [`${short} lives, and a node still waits for what became of it`]
     const missing = checks.missing(agent)
     return missing.length === 0 ? [] : [`${short} lost messages that were acknowledged: ${missing.join(', ')}`]
   })
@@ -78,7 +84,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const minutes = options.minutes ?? random.scaled(0.2, 1.2)
   const machines = options.nodes ?? 3 + random.below(2)
   const calm = level === 0
-  const plan = drawPlan(random.fork('plan'), level, options.without)
+  const plan = drawPlan(random.fork('plan'), level, options)
   const untilUs = minutes * MINUTE
   const cramped = !calm && random.chance(0.1)
   const world: World = createWorld({
@@ -99,8 +105,11 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     untilUs,
   })
   if (!calm) createFaults(world, workload, random.fork('faults'), plan, untilUs, Math.min(60 * MINUTE, untilUs / 2))
-  const moment = random.chance(0.8) ? random.below(2000) : undefined
-  if (options.crash !== undefined) world.points.plan([options.crash])
+  const crashes = random.fork('crash points')
+  const moment = crashes.chance(0.5) ? crashes.below(2000) : undefined
+  // The points of a move are few among thousands of others: they are chosen by name.
+  const chosen = Array.from({ length: crashes.below(4) }, () => ({ point: crashes.pick(REQUIRED), nth: crashes.below(3) }))
+  world.points.plan([...(calm ? [] : chosen), ...(options.crash === undefined ? [] : [options.crash])])
   if (!calm && moment !== undefined) world.points.planMoment(moment)
   for (const { index } of world.machines) scheduler.after(random.between(0, SECOND), () => world.start(index))
   const failed = (): boolean => checks.failures.length > 0

@@ -57,12 +57,13 @@ export const createSummary = (): Adding => {
     get summary() {
       return { runs, failed, simulatedMs, events, ticks, faults, points, struck, looked }
     },
-    uncovered: () => [...points].filter(([point]) => !struck.has(point)).map(([point, run]) => ({ ...run, crash: { point, nth: 0 } })),
+    uncovered: () =>
+      [...points].filter(([point]) => !struck.has(point)).map(([point, run]) => ({ ...run, crash: { point, nth: 0 } })),
   }
 }
 
 /** Options of `igor simulate` and `npm run sim` that make this run again. */
-export const reproduce = ({ seed, minutes, nodes, agents, level, crash, without = [] }: RunOptions): string =>
+export const reproduce = ({ seed, minutes, nodes, agents, level, crash, without = [], focus = [] }: RunOptions): string =>
   [
     `--seed ${seed}`,
     ...(minutes === undefined ? [] : [`--minutes ${minutes}`]),
@@ -70,6 +71,7 @@ export const reproduce = ({ seed, minutes, nodes, agents, level, crash, without 
     ...(agents === undefined ? [] : [`--agents ${agents}`]),
     ...(level === undefined ? [] : [`--level ${level}`]),
     ...(crash === undefined ? [] : [`--crash "${crash.point}#${crash.nth}"`]),
+    ...(focus.length === 0 ? [] : [`--focus "${focus.join(',')}"`]),
     ...(without.length === 0 ? [] : [`--without "${without.join(',')}"`]),
   ].join(' ')
 

@@ -50,7 +50,8 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   const retiring = new Set<string>()
   let settling = false
 
-  const up = (): (Machine & { readonly node: Node })[] => machines.filter((one): one is Machine & { node: Node } => one.node !== undefined && one.process?.paused === false)
+  const up = (): (Machine & { readonly node: Node })[] =>
+    machines.filter((one): one is Machine & { node: Node } => one.node !== undefined && one.process?.paused === false)
 
   /** What fails is nobody's fault; it is seen in the trace. */
   const attempt = (machine: Machine, what: string, work: () => Promise<string>): void => {
@@ -67,7 +68,13 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   const follow = async (machine: Machine, agent: Agent, leaves: boolean): Promise<void> => {
     for await (const event of agent.watch(new AbortController().signal)) {
       if (event.type === 'log') {
-        trace.note(scheduler.now, TICKED, machine.index, event.tick, () => `sees tick ${event.tick} of …${agent.id.slice(-6)}: ${event.text.slice(0, 24)}`)
+        trace.note(
+          scheduler.now,
+          TICKED,
+          machine.index,
+          event.tick,
+          () => `sees tick ${event.tick} of …${agent.id.slice(-6)}: ${event.text.slice(0, 24)}`,
+        )
         checks.tick(agent.id, event.tick, event.text)
       }
       if (leaves && event.type === 'status' && !event.status.here) return
@@ -263,7 +270,9 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     for (const one of known) {
       packAgain(one)
       bring(one)
-      const host = up().find(({ node }) => node.agents().some(({ agent, here, state }) => here && agent === one.id && ['paused', 'faulted'].includes(state)))
+      const host = up().find(({ node }) =>
+        node.agents().some(({ agent, here, state }) => here && agent === one.id && ['paused', 'faulted'].includes(state)),
+      )
       if (host !== undefined) order(one, host, 'resume')
     }
     scheduler.after(RESUME_US, settle)

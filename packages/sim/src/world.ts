@@ -178,7 +178,7 @@ export const createWorld = (options: WorldOptions): World => {
       points,
       trace,
       labels: () => [...pending].map(({ label }) => label),
-      syncUs: process.random.scaled(100, 8000),
+      syncUs: process.random.scaled(100, 30_000),
     })
     const store = await openLogStore(files, { random: (length) => process.random.bytes(length), compactAbove: COMPACT_ABOVE })
     for (const key of await store.list(keys.authorities)) {
