@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Agent, Node } from '../api.ts'
+import { systemClock } from '../worker/fixtures/clock.ts'
 import { createWorld, eventually, nextCount, spawnCounter, type World } from './fixtures/world.ts'
 
 type Running = Awaited<ReturnType<World['start']>>
@@ -93,9 +94,143 @@ describe('an agent with a witness', () => {
     expect(next.count).toBe(next.tick)
     // Its old host comes back with what it had: it ticks nothing, and learns where it is.
     const back = await world.start(before)
-    await eventually(back, () =>
-      back.agents().some((one) => one.agent === agent.id && one.state === 'moved' && one.host === b.id),
-    )
+    await eventually(back, () => back.agents().some((one) => one.agent === agent.id && !one.here && one.host === b.id))
     await ticksOn(b, agent.id, next.tick + 1)
+  })
+
+  it('of a host that is cut off goes on elsewhere within its lease and five seconds; the host stops before, and gives up its copy', async () => {
+    const agent = await spawn(a, { failover: [b.id] })
+    await nextCount(agent, 3)
+    const shown: number[] = []
+    const watching = new AbortController()
+    const watched = (async () => {
+      for await (const event of agent.watch(watching.signal)) if (event.type === 'log') shown.push(event.tick)
+    })().catch(() => {})
+    const since = performance.now()
+    for (const other of [witness, b]) world.hub.cut(a.id, other.id, true)
+    await eventually(b, () => b.agents().some((one) => one.agent === agent.id && one.here && one.state === 'active'))
+    expect(performance.now() - since).toBeLessThan(LEASE.leaseMs + 5000)
+    expect(agent.status).toMatchObject({ state: 'halted', here: true })
+    // What it showed, the other one goes on from.
+    const next = await nextCount(b.agent(agent.id))
+    expect(next.count).toBe(next.tick)
+    expect(next.tick).toBeGreaterThan(Math.max(...shown))
+    for (const other of [witness, b]) world.hub.cut(a.id, other.id, false)
+    await eventually(a, () => !agent.status.here)
+    expect(agent.status.host).toBe(b.id)
+    watching.abort()
+    await watched
+  })
+
+  it('stays with a host that comes back in time', async () => {
+    const agent = await spawn(a, { failover: [b.id] })
+    const { tick } = await nextCount(agent, 3)
+    const { disk } = a
+    await a.stop()
+    const back = await world.start(disk.copy())
+    await ticksOn(back, agent.id, tick + 1)
+    expect(back.agent(agent.id).status).toMatchObject({ here: true, epoch: 1, state: 'active' })
+    expect(b.agents().some((one) => one.agent === agent.id && one.here)).toBe(false)
+  })
+
+  it('whose host wakes an hour later ticks nothing before the witness has answered', async () => {
+    let slept = 0
+    const clock = { ...systemClock, now: () => systemClock.now() + BigInt(slept) * 1_000_000n }
+    const sleeper = await world.start(undefined, { clock })
+    await meet(sleeper, witness, b)
+    const agent = await spawn(sleeper, { failover: [b.id] })
+    await nextCount(agent, 3)
+    for (const other of [witness, b]) world.hub.cut(sleeper.id, other.id, true)
+    slept = 3_600_000
+    const { tick } = agent.status
+    await eventually(b, () => b.agents().some((one) => one.agent === agent.id && one.here && one.state === 'active'))
+    // One that was under way when the clock jumped.
+    expect(agent.status.tick).toBeLessThanOrEqual(tick + 2)
+    expect(agent.status.leaseMs).toBe(0)
+    for (const other of [witness, b]) world.hub.cut(sleeper.id, other.id, false)
+    await eventually(sleeper, () => !agent.status.here)
+  })
+
+  it('whose host comes back with an older copy of its disk is given back to it as it was committed', async () => {
+    const agent = await spawn(a)
+    await nextCount(agent, 3)
+    const older = a.disk.copy()
+    const { tick } = await nextCount(agent, agent.status.tick + 60)
+    await a.stop()
+    const back = await world.start(older)
+    await ticksOn(back, agent.id, tick + 1)
+    expect(back.agent(agent.id).status).toMatchObject({ here: true, epoch: 2, state: 'active' })
+  })
+
+  it('goes on through a restart of its witness', async () => {
+    const agent = await spawn(a)
+    await nextCount(agent, 3)
+    const { disk } = witness
+    await witness.stop()
+    const again = await world.start(disk.copy(), { witness: LEASE, policy: { maxAgents: 0 } })
+    await meet(again, a)
+    const { tick } = await nextCount(agent, agent.status.tick + 100)
+    expect(agent.status).toMatchObject({ state: 'active', epoch: 1 })
+    expect(tick).toBeGreaterThan(0)
+  })
+
+  it('obeys, hears and retires as any other', async () => {
+    const agent = await spawn(a, { capabilities: { log: { version: 1 }, inbox: { version: 1 } } })
+    await nextCount(agent, 1)
+    await agent.send('hello')
+    await agent.pause()
+    expect(agent.status).toMatchObject({ state: 'paused' })
+    expect(agent.status.committed).toBe(agent.status.tick)
+    await agent.resume()
+    await nextCount(agent, agent.status.tick + 1)
+    await agent.retire()
+    expect(agent.status.state).toBe('retired')
+    expect((await a.agent(agent.id).passport()).hosts).toHaveLength(1)
+  })
+
+  it('is recovered from a copy by its owner when its host is gone, once: the other one is told why not', async () => {
+    const agent = await spawn(a)
+    await nextCount(agent, 3)
+    await agent.pause()
+    const [seed = ''] = await a.exportKeys()
+    const key = Uint8Array.from(seed.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
+    const file = await agent.export()
+    await expect(b.import(file, { key })).rejects.toMatchObject({ code: 'LEASE_HELD' })
+    for (const other of [witness, b]) world.hub.cut(a.id, other.id, true)
+    const c = await world.start()
+    await meet(witness, b, c)
+    const tryAt = async (node: Node): Promise<string> => {
+      for (;;) {
+        const code = await node.import(file, { key }).then(
+          () => 'won',
+          (error) => String(error.code),
+        )
+        if (code !== 'LEASE_HELD') return code
+        await systemClock.sleep(200)
+      }
+    }
+    const outcomes = await Promise.all([tryAt(b), tryAt(c)])
+    expect(outcomes.sort()).toEqual(['NOT_AUTHORITATIVE', 'won'])
+    const winner = [b, c].find((node) => node.agents().some((one) => one.agent === agent.id && one.here))
+    await eventually(winner ?? b, () => winner?.agent(agent.id).status.state === 'paused')
+    for (const other of [witness, b]) world.hub.cut(a.id, other.id, false)
+    await eventually(a, () => !agent.status.here)
+  })
+
+  it('goes on without its witness when its owner says that it is gone', async () => {
+    const agent = await spawn(a)
+    await nextCount(agent, 3)
+    await agent.pause()
+    const [seed = ''] = await a.exportKeys()
+    const key = Uint8Array.from(seed.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
+    const file = await agent.export()
+    await a.stop()
+    await witness.stop()
+    await expect(b.import(file, { key })).rejects.toMatchObject({ code: 'WITNESS_UNREACHABLE' })
+    const back = await b.import(file, { key, force: true, witness: null })
+    await back.resume()
+    await ticksOn(b, agent.id, agent.status.tick + 1)
+    expect(b.agent(agent.id).status).toMatchObject({ witness: null, state: 'active' })
+    expect((await back.passport()).asserted[0]).toMatch(/witness-gone/)
   })
 })
