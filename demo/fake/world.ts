@@ -235,15 +235,6 @@ export const fakeNode = (world: World): IgorNode => {
           await wait(150)
           set(agent, { state: 'paused' })
         },
-        async fund(amount) {
-          mine(agent)
-          await wait(150)
-          set(agent, { budget: agent.status.budget + amount })
-        },
-        async upgrade() {
-          mine(agent)
-          await wait(300)
-        },
         async resume() {
           mine(agent)
           await wait(150)
