@@ -272,6 +272,9 @@ export const fakeNode = (world: World): IgorNode => {
             asserted: [],
           }
         },
+        async verify() {
+          return this.passport()
+        },
       }
     },
     agents: () => [...agents.values()].map((agent) => agent.status),

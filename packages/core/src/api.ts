@@ -5,6 +5,7 @@
  */
 import type { CID } from 'multiformats/cid'
 import type { LinkKind, Store, StoreUsage } from './platform.ts'
+import type { Replay, ReplayOptions } from './replay/report.ts'
 
 /** One word for a person, derived from authority and health. */
 export type AgentState = 'active' | 'moving' | 'halted' | 'faulted' | 'exhausted' | 'paused' | 'moved' | 'retired'
@@ -118,6 +119,21 @@ export interface Agent {
   export(options?: ExportOptions): Promise<Uint8Array>
   /** Checks the whole lineage, from genesis to head. */
   passport(options?: Waiting): Promise<Passport>
+  /**
+   * The same, and with `replay` what its journals cover is run again, in a worker of its own, and held against what its
+   * hosts signed. An agent that lives elsewhere shows its blocks to its owner alone.
+   */
+  verify(options?: VerifyOptions): Promise<Verification>
+}
+
+export interface VerifyOptions extends ReplayOptions {
+  /** Default: only signatures and rules are checked. */
+  readonly replay?: boolean
+}
+
+export interface Verification extends Passport {
+  /** With `replay`. */
+  readonly replay?: Replay
 }
 
 export interface Waiting {
@@ -286,4 +302,5 @@ export interface WitnessOptions {
   readonly shared?: { readonly seed: Uint8Array; readonly store: Store }
 }
 
+export type * from './replay/report.ts'
 export type { CID }

@@ -9,6 +9,7 @@ export { createLogOrder, type LogOrder } from './node/log-order.ts'
 export { type CoreNodeOptions, createCoreNode } from './node/node.ts'
 export { type Belongings, belongingsOf, emptySlot, type WardOptions } from './node/ward.ts'
 export * from './platform.ts'
+export { type JudgePlatform, verifyFile } from './replay/verify.ts'
 export {
   checkBatch,
   checkKey,

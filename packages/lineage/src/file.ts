@@ -114,7 +114,7 @@ function checkBlocks(chain: Chain, records: readonly LineageRecord[], blocks: Re
 }
 
 /**
- * Names what earlier records lead to, beyond `neededBlocks`: journals, and states as far as their blocks are
+ * Names what earlier records lead to, beyond `neededBlocks`: modules, journals, and states as far as their blocks are
  * there, newest first. Of a state it names what the next one that is there does without.
  *
  * @param get gives the states
@@ -123,6 +123,12 @@ function checkBlocks(chain: Chain, records: readonly LineageRecord[], blocks: Re
 export function* retainedBlocks(records: readonly LineageRecord[], get: (cid: CID) => Uint8Array | undefined): Generator<CID> {
   let newer: StateBlock = { version: 1, memory: { bytes: 0, runs: [] }, globals: [], host: cborCid(new Uint8Array()) }
   for (const { body } of records.toReversed()) {
+    // What it ran before an upgrade.
+    if (body.kind === 'genesis' || body.kind === 'checkpoint') {
+      const root = get(body.module)
+      yield body.module
+      if (root !== undefined) yield* moduleParts(body.module, root)
+    }
     if (body.kind !== 'checkpoint' && body.kind !== 'handoff') continue
     if (body.journal !== null) yield body.journal
     const bytes = body.state === null ? undefined : get(body.state)

@@ -1,12 +1,12 @@
 /** @module */
 import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import type { Replay, ReplayGuilt } from '@igor/core'
 import {
   LineageError,
   looksLikeForkProof,
   MAX_GO_CHECKPOINT_BYTES,
   MAX_GO_CHECKPOINTS,
-  readCar,
   readForkProof,
   verifyGoHistory,
 } from '@igor/lineage'
@@ -29,6 +29,8 @@ interface Verdict {
   readonly name?: string
   /** Forced recovers: from there one life rests on the owner's word. */
   readonly asserted?: readonly string[]
+  /** With --replay. */
+  readonly replay?: Replay
 }
 
 /** What it prints of a proof that holds. */
@@ -46,16 +48,20 @@ export function verifyCommand(io: Io): Command {
     'verify scout.car',
     'verify scout                 an agent that the running node knows',
     'verify liar.proof            a proof that somebody forked an agent',
-    'verify history/              a folder of Go checkpoints (<tick>.ckpt)',
+    'verify --replay scout.car    run again what its journals cover, and compare state, fuel and cost',
+    'verify history/              a folder of Go checkpoints (<tick>.ckpt), or of .car files of one agent',
   ])
     .argument('<what>', 'a .car file, a proof of a fork, a folder of .ckpt files, or an agent of the running node')
-    .action(async (what: string, options: CommonOptions) => {
+    .option('--replay', 'run again what its journals cover, and compare; fails where a host signed something else')
+    .action(async (what: string, options: CommonOptions & { readonly replay?: boolean }) => {
       const context = contextOf(io, options)
       try {
-        const verdict = await verify(what, context)
-        context.output.result(verdict, () => describe(verdict, what))
+        const verdict = await verify(what, context, options.replay === true)
+        const guilt = 'replay' in verdict ? verdict.replay?.guilt : undefined
+        context.output.result(guilt === undefined ? verdict : { ...verdict, ok: false }, () => describe(verdict, what))
+        if (guilt !== undefined) throw new Guilty(guilt)
       } catch (error) {
-        if (!context.output.json || !isVerdict(error)) throw plain(error)
+        if (!context.output.json || error instanceof Guilty || !isVerdict(error)) throw plain(error)
         const record = error instanceof LineageError ? error.record : undefined
         context.output.result({ ok: false, code: codeOf(error), record: record ?? null, message: messageOf(error) }, '')
         throw plain(error)
@@ -77,23 +83,27 @@ function plain(error: unknown): unknown {
   })
 }
 
-async function verify(what: string, context: Context): Promise<Verdict | Conviction> {
+/** A host signed what does not come out again. */
+class Guilty extends CommandError {
+  constructor({ claim, tick, signer, message }: ReplayGuilt) {
+    super('GUILTY', `${signer} signed a false ${claim} at tick ${tick}: ${message}`)
+  }
+}
+
+async function verify(what: string, context: Context, replay: boolean): Promise<Verdict | Conviction> {
   const found = await stat(resolve(context.io.cwd, what)).catch(() => undefined)
-  if (found?.isDirectory()) return verifyFolder(what, context.io)
-  if (found === undefined && what !== '-') return verifyKnown(what, context)
+  if (found?.isDirectory()) return verifyFolder(what, context.io, replay)
+  if (found === undefined && what !== '-') return verifyKnown(what, context, replay)
   const bytes = await readInput(context.io, what, MAX_AGENT_FILE)
   if (looksLikeForkProof(bytes)) return verifyProof(bytes)
-  const { chain } = await readCar(bytes)
-  return {
-    ok: true,
-    agent: chain.agent,
-    name: chain.genesis.body.name,
-    records: chain.records,
-    epoch: chain.epoch,
-    tick: chain.tick,
-    hosts: chain.hosts,
-    asserted: chain.asserted.map(({ record, asserts }) => `${asserts} (${record})`),
-  }
+  return verifyFiles([bytes], replay, context.io)
+}
+
+async function verifyFiles(files: readonly Uint8Array[], replay: boolean, io: Io): Promise<Verdict> {
+  // Loaded when needed: it brings the network with it.
+  const { verify: verifyCars } = await import('@igor/nodejs')
+  const { genesis: _genesis, module: _module, ...verdict } = await verifyCars(files, { replay, signal: io.signal })
+  return { ok: true, ...verdict }
 }
 
 function verifyProof(bytes: Uint8Array): Conviction {
@@ -102,11 +112,10 @@ function verifyProof(bytes: Uint8Array): Conviction {
   return { ok: true, agent, forkedBy: signer, as, contradicting }
 }
 
-async function verifyKnown(what: string, { node }: Context): Promise<Verdict> {
+async function verifyKnown(what: string, { node }: Context, replay: boolean): Promise<Verdict> {
   try {
-    const passport = await node.call('passport', { agent: what })
-    const { agent, name, records, epoch, tick, hosts, asserted } = passport
-    return { ok: true, agent, name, records, epoch, tick, hosts, asserted }
+    const { genesis: _genesis, module: _module, ...verdict } = await node.call(replay ? 'replay' : 'passport', { agent: what })
+    return { ok: true, ...verdict }
   } catch (error) {
     if (!['NO_NODE', 'UNKNOWN_AGENT'].includes(codeOf(error))) throw error
     throw new CommandError(
@@ -116,9 +125,12 @@ async function verifyKnown(what: string, { node }: Context): Promise<Verdict> {
   }
 }
 
-async function verifyFolder(folder: string, io: Io): Promise<Verdict> {
+async function verifyFolder(folder: string, io: Io, replay: boolean): Promise<Verdict> {
   const path = resolve(io.cwd, folder)
-  const names = (await readdir(path)).filter((name) => name.endsWith('.ckpt'))
+  const all = await readdir(path)
+  const cars = all.filter((name) => name.endsWith('.car'))
+  const names = all.filter((name) => name.endsWith('.ckpt'))
+  if (names.length === 0 && cars.length > 0) return verifyFiles(await readCars(path, cars, io), replay, io)
   if (names.length > MAX_GO_CHECKPOINTS)
     throw new CommandError('TOO_LARGE', `${folder} has more than ${MAX_GO_CHECKPOINTS} checkpoints`)
   const files: { name: string; bytes: Uint8Array }[] = []
@@ -132,7 +144,33 @@ async function verifyFolder(folder: string, io: Io): Promise<Verdict> {
     files.push({ name, bytes: await readInput(io, join(path, name), MAX_GO_CHECKPOINT_BYTES) })
   }
   const history = verifyGoHistory(files)
-  return { ok: true, agent: history.agent, records: history.checkpoints, epoch: 0, tick: history.lastTick, hosts: [] }
+  const verdict: Verdict = {
+    ...{ ok: true, agent: history.agent, records: history.checkpoints, epoch: 0, tick: history.lastTick, hosts: [] },
+  }
+  return replay ? { ...verdict, replay: NO_JOURNAL } : verdict
+}
+
+/** All of one agent: together they may show more of its past. */
+async function readCars(path: string, names: readonly string[], io: Io): Promise<Uint8Array[]> {
+  const files: Uint8Array[] = []
+  let total = 0
+  for (const name of names) {
+    total += (await stat(join(path, name))).size
+    if (total > MAX_FOLDER_BYTES) throw new CommandError('TOO_LARGE', `${path} is too large to check at once, at ${name}`)
+    files.push(await readInput(io, join(path, name), MAX_AGENT_FILE))
+  }
+  return files
+}
+
+/** What a Go system's checkpoints can be judged by. */
+const NO_JOURNAL: Replay = {
+  verdict: 'cannot judge',
+  fromTick: null,
+  toTick: null,
+  ticks: 0,
+  fuel: 0n,
+  states: 0,
+  doubts: [{ code: 'missing', fromTick: 0, toTick: 0, message: 'checkpoints of the Go system come without a journal' }],
 }
 
 /** Of one history, in memory. */
@@ -151,5 +189,23 @@ function describe(verdict: Verdict | Conviction, what: string): string {
   for (const asserted of verdict.asserted ?? []) {
     lines.push(`recovered by force, its owner says ${asserted}: from there, that it has one life rests on its owner's word`)
   }
+  if (verdict.replay !== undefined) lines.push(...describeReplay(verdict.replay))
   return lines.join('\n')
+}
+
+/** What was run again and how it came out; what cannot be told is said each time. */
+function describeReplay({ verdict, fromTick, toTick, ticks, fuel, states, guilt, doubts }: Replay): string[] {
+  const covered = fromTick === null ? 'nothing was run again' : `ticks ${fromTick} to ${toTick} run again`
+  const lines = [`replay: ${verdict}; ${covered}: ${plural(ticks, 'tick')}, ${fuel} fuel, ${plural(states, 'state')} compared`]
+  if (guilt !== undefined) {
+    const { signer, claim, tick, agreedTick, record, message } = guilt
+    lines.push(
+      `  guilty: ${signer}, false ${claim} at tick ${tick} (true up to tick ${agreedTick}), record ${record}`,
+      `  ${safe(message)}`,
+    )
+  }
+  for (const { code, fromTick: from, toTick: to, message } of doubts)
+    lines.push(`  not judged, ${code}: ticks ${from} to ${to}: ${safe(message)}`)
+  if (verdict === 'consistent') lines.push("  time, what was let in and when it ticked stay the hosts' word")
+  return lines
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AgentEvent, AgentStatus, Move, Passport, Peer, StoreUsage } from '@igor/core'
+import type { AgentEvent, AgentStatus, Move, Passport, Peer, StoreUsage, Verification } from '@igor/core'
 
 export interface NodeInfo {
   readonly id: string
@@ -49,6 +49,8 @@ export interface Calls {
   export: [Named & { to?: string; ready?: Uint8Array }, { agent: string; name: string; file: Uint8Array }]
   import: [{ file: Uint8Array; keys?: readonly Uint8Array[]; force?: boolean }, AgentStatus]
   passport: [Named, Passport]
+  /** The same, and its ticks run again. */
+  replay: [Named, Verification]
   exportKeys: [object, readonly string[]]
   importKeys: [{ seeds: readonly Uint8Array[] }, { keys: number }]
   /** Answers when everything is stopped and the folder is free. */
@@ -150,6 +152,7 @@ export const checks: { [K in CallName]: Check<Calls[K][0]> } & { [K in StreamNam
   export: shape<Calls['export'][0]>({ agent: text, to: optional(text), ready: optional(bytes(MAX_READY)) }),
   import: shape<Calls['import'][0]>({ file: bytes(MAX_FILE), keys: optional(seeds), force: optional(flag) }),
   passport: named,
+  replay: named,
   exportKeys: nothing,
   importKeys: shape<Calls['importKeys'][0]>({ seeds }),
   stop: nothing,

@@ -64,6 +64,7 @@ export function createCalls({ node, info, stop }: Serving): CallHandlers {
       return (await withRightKey(keys, (key) => node.import(file, { ...options, key }))).status
     },
     passport: ({ agent }, signal) => node.agent(agent).passport({ signal }),
+    replay: ({ agent }, signal) => node.agent(agent).verify({ replay: true, signal }),
     exportKeys: () => node.exportKeys(),
     importKeys: async ({ seeds }) => {
       for (const seed of seeds) await node.importKey(seed)

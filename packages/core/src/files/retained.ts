@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Block, changedChunks, chunkCid, decodeState } from '@igor/lineage'
+import { type Block, changedChunks, chunkCid, decodeState, moduleParts } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
@@ -24,16 +24,20 @@ export const collectRetained = async (
   let size = 0
   for (const span of spansOf(chain, records).reverse()) {
     const found: Block[] = []
-    const get = async (cid: CID): Promise<Uint8Array | undefined> => {
+    const get = async (cid: CID, key = keys.block(agent, hexOf(cid.multihash.digest))): Promise<Uint8Array | undefined> => {
       const known = blocks.get(cid.toString())
       if (known !== undefined) return known.bytes
-      const bytes = await store.get(keys.block(agent, hexOf(cid.multihash.digest)))
+      const bytes = await store.get(key)
       if (bytes === undefined) return undefined
       found.push({ cid, bytes })
       size += bytes.length
       return size > MAX_RETAINED_BYTES ? undefined : bytes
     }
     if (span.pruned) return
+    const module = (span.start?.body ?? chain.genesis.body).module
+    const root = await get(module, keys.module(module.toString()))
+    if (root === undefined) return
+    for (const part of moduleParts(module, root)) if ((await get(part, keys.module(part.toString()))) === undefined) return
     for (const { record } of span.steps)
       if (record.body.journal !== null && (await get(record.body.journal)) === undefined) return
     if (span.start?.body.state != null) {

@@ -87,11 +87,12 @@ export const createAccess = ({ context, residents, service, upgrades }: AccessOp
           return ledger.records
         return ledger.records.slice(0, 1)
       },
-      block: async (agent, peer, cid) => {
+      block: async (agent, peer, cid, proof) => {
         if (service?.serves(agent, peer) === true) return service.block(agent, cid)
         const offered = upgrades.block(agent, cid)
         if (offered !== undefined) return offered
-        if (!isTarget(agent, peer)) throw new IgorError('NOT_OWNER', `blocks of ${agent} go to the target of a move only`)
+        if (!isTarget(agent, peer) && !isOwner(agent, peer, proof))
+          throw new IgorError('NOT_OWNER', `blocks of ${agent} go to the target of a move, and to its owner`)
         const own = await context.store.get(keys.block(agent, hexOf(cid.multihash.digest)))
         return own ?? moduleBlock(agent, cid)
       },

@@ -7,13 +7,27 @@
 import { type LineageRecord, makeOrder, type Order, readReady, type SignedOrder } from '@igor/lineage'
 import { type Context, nowMs } from '../agent/context.ts'
 import { ID_BYTES, MAX_MESSAGE_BYTES } from '../agent/host-part.ts'
-import type { Agent, AgentEvent, AgentState, AgentStatus, ExportOptions, Move, Passport, Waiting } from '../api.ts'
+import type {
+  Agent,
+  AgentEvent,
+  AgentState,
+  AgentStatus,
+  ExportOptions,
+  Move,
+  Passport,
+  Verification,
+  VerifyOptions,
+  Waiting,
+} from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { packFile } from '../files/file.ts'
 import { verifyGently } from '../handoff/arrival.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
 import { sendMessage, sendOrder } from '../protocols/order.ts'
 import { makeProof, watchAt } from '../protocols/watch.ts'
+import { gather } from '../replay/gather.ts'
+import { type Judge, replay } from '../replay/replay.ts'
+import { passportOf } from '../replay/verify.ts'
 import { createLogOrder } from './log-order.ts'
 import type { Owner } from './owner.ts'
 import type { HostProver } from './proof-of-host.ts'
@@ -48,6 +62,8 @@ export interface Handles {
   /** Starts listening to an agent that lives here. */
   listen(agent: string, listener: (event: AgentEvent) => void): () => void
   onchange(listener: () => void): () => void
+  /** Lends a judge with a worker of its own. */
+  judge<T>(task: (judge: Judge) => Promise<T>): Promise<T>
 }
 
 /** An order without whom it is for. */
@@ -214,17 +230,20 @@ export const createHandle = (id: string, node: Handles): Agent => {
     },
 
     passport: async (options = {}): Promise<Passport> => {
-      const chain = await verifyGently(context, await history(options.signal))
-      return {
-        agent: id,
-        name: chain.genesis.body.name,
-        hosts: chain.hosts,
-        records: chain.records,
-        epoch: chain.epoch,
-        tick: chain.tick,
-        genesis: chain.genesis.id.toString(),
-        module: chain.module.toString(),
-        asserted: chain.asserted.map(({ record, asserts }) => `${asserts} (${record})`),
+      return passportOf(await verifyGently(context, await history(options.signal)))
+    },
+
+    verify: async ({ replay: runs = false, ...options }: VerifyOptions = {}): Promise<Verification> => {
+      if (!runs) return passportOf(await verifyGently(context, await history(options.signal)))
+      const evidence = await gather({ context, residents, id, host: node.status(id).host, proof: await proofFor(), ...options })
+      try {
+        const chain = await verifyGently(context, evidence.records)
+        const { records, read } = evidence
+        const signal = AbortSignal.any([context.signal, ...(options.signal === undefined ? [] : [options.signal])])
+        const found = await node.judge((judge) => replay({ chain, records }, read, judge, { ...options, signal }))
+        return { ...passportOf(chain), replay: found }
+      } finally {
+        await evidence.done()
       }
     },
   }

@@ -23,6 +23,7 @@ import type { Said, SaidAgent } from '../protocols/presence.ts'
 import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { hearAnswer, say, violation } from '../protocols/wire.ts'
 import { serveWitness, WITNESS_PROTOCOL } from '../protocols/witness.ts'
+import { withJudge } from '../replay/verify.ts'
 import { fenceStore } from '../store/boot-fence.ts'
 import { createKeeper, witnessAccess } from '../witness/keeper.ts'
 import { createLinks, type Links } from '../witness/links.ts'
@@ -340,6 +341,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     },
     listen,
     onchange: (listener) => changes.on(listener),
+    judge: (task) => withJudge(platform, task),
   }
 
   const stops = [

@@ -41,7 +41,7 @@ export interface BlockSource {
    */
   meet(agent: string, peer: string, theirs: readonly LineageRecord[]): Promise<readonly LineageRecord[]>
   /** A block that this peer may have; undefined: not here. Throws NOT_OWNER. */
-  block(agent: string, peer: string, cid: CID): Promise<Uint8Array | undefined>
+  block(agent: string, peer: string, cid: CID, proof: Uint8Array | undefined): Promise<Uint8Array | undefined>
   /** For progress: so many bytes went to that peer. */
   served(agent: string, peer: string, bytes: number): void
 }
@@ -66,7 +66,8 @@ export const serveBlocks =
         } else if (request.type === 'blocks') {
           if (!channel.direct) throw new IgorError('BAD_REQUEST', 'blocks never cross a relayed connection')
           const want = request.list('want', MAX_WANT, (item, fail) => CID.asCID(item) ?? fail('want'))
-          await sendBlocks(channel, source, agent, want)
+          const proof = request.has('proof') ? request.bytes('proof', 4096) : undefined
+          await sendBlocks(channel, { ...source, block: (of, peer, cid) => source.block(of, peer, cid, proof) }, agent, want)
         } else throw violation(channel.peer, `unknown request ${request.type}`)
       } catch (error) {
         await sayError(channel, error)
@@ -110,10 +111,15 @@ const sendRecords = async (channel: Channel, records: readonly LineageRecord[]):
   await flush(true)
 }
 
+/** The same, for whoever has shown what it may see. */
+interface Shown extends Pick<BlockSource, 'served'> {
+  block(agent: string, peer: string, cid: CID): Promise<Uint8Array | undefined>
+}
+
 /** A block or a slice of one: [index in the request, bytes, whether the block ends here]. */
 type Slice = readonly [index: number, bytes: Uint8Array, last: boolean]
 
-const sendBlocks = async (channel: Channel, source: BlockSource, agent: string, want: readonly CID[]): Promise<void> => {
+const sendBlocks = async (channel: Channel, source: Shown, agent: string, want: readonly CID[]): Promise<void> => {
   let batch: Slice[] = []
   let size = 0
   const flush = async (last: boolean): Promise<void> => {
@@ -167,7 +173,12 @@ export interface Puller {
   /** Shows the history by which an agent lives here, and gets the peer's. */
   meet(agent: string, mine: readonly LineageRecord[]): Promise<LineageRecord[]>
   /** Calls `onblocks` with each frame's blocks, their hashes checked. @throws IgorError HANDOFF_FAILED when one is missing */
-  blocks(agent: string, want: readonly CID[], onblocks: (blocks: readonly Block[]) => Promise<void>): Promise<void>
+  blocks(
+    agent: string,
+    want: readonly CID[],
+    onblocks: (blocks: readonly Block[]) => Promise<void>,
+    proof?: Uint8Array,
+  ): Promise<void>
   close(): Promise<void>
 }
 
@@ -196,9 +207,9 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
       const asked = clock.elapsed()
       return hearRecords(peer, () => answerSince(asked))
     },
-    blocks: async (agent, want, onblocks) => {
+    blocks: async (agent, want, onblocks, proof) => {
       for (let at = 0; at < want.length; at += MAX_WANT) {
-        await pullSome(agent, want.slice(at, at + MAX_WANT), onblocks)
+        await pullSome(agent, want.slice(at, at + MAX_WANT), onblocks, proof)
       }
     },
     close: () => channel.close(),
@@ -208,11 +219,12 @@ export const pullFrom = async (context: Context, peer: string, direct: boolean, 
     agent: string,
     want: readonly CID[],
     onblocks: (blocks: readonly Block[]) => Promise<void>,
+    proof: Uint8Array | undefined,
   ): Promise<void> {
     const asked = clock.elapsed()
     const missing = new Set(want.keys())
     const partial = new Map<number, { readonly slices: readonly Uint8Array[]; readonly size: number }>()
-    await say(channel, { type: 'blocks', agent, want }, signal)
+    await say(channel, { type: 'blocks', agent, want, ...(proof ? { proof } : {}) }, signal)
     for (let last = false; !last; ) {
       const frame = await answerSince(asked, MAX_FRAME)
       const whole: Block[] = []

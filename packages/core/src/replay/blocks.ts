@@ -21,8 +21,8 @@ import { type Manifest, parseManifest } from '../manifest.ts'
 import type { Crypto } from '../platform.ts'
 import type { Image } from '../worker/protocol.ts'
 
-/** Gives a block, or undefined where it is not known. */
-export type ReadBlock = (cid: CID) => Promise<Uint8Array | undefined>
+/** Gives blocks by name, at most 256 at a time and one call after the other; undefined where one is not known. */
+export type ReadBlocks = (cids: readonly CID[]) => Promise<readonly (Uint8Array | undefined)[]>
 
 /** Something that a judge needs is not there, or is not what it is named. */
 export class MissingBlock extends Error {}
@@ -40,11 +40,18 @@ export interface Library {
   bytes(cid: CID | null): Promise<Uint8Array>
 }
 
-export const createLibrary = (read: ReadBlock, { sha256 }: Pick<Crypto, 'sha256'>): Library => {
+export const createLibrary = (readSome: ReadBlocks, { sha256 }: Pick<Crypto, 'sha256'>): Library => {
+  let turn: Promise<unknown> = Promise.resolve()
+  const read: ReadBlocks = (cids) => {
+    const mine = turn.then(() => readSome(cids))
+    turn = mine.catch(() => {})
+    return mine
+  }
   const many = async (cids: readonly CID[]): Promise<Uint8Array[]> => {
-    const found = await Promise.all(cids.map(read))
-    const bytes = found.map((one, i) => {
-      if (one === undefined) throw new MissingBlock(`block ${cids[i]} is missing`)
+    const found = await read(cids)
+    const bytes = cids.map((cid, i) => {
+      const one = found[i]
+      if (one === undefined) throw new MissingBlock(`block ${cid} is missing`)
       return one
     })
     const digests = await sha256(bytes)
@@ -56,7 +63,7 @@ export const createLibrary = (read: ReadBlock, { sha256 }: Pick<Crypto, 'sha256'
   }
   const one = async (cid: CID): Promise<Uint8Array> => (await many([cid]))[0] ?? new Uint8Array()
   return {
-    has: async (cid) => (await read(cid)) !== undefined,
+    has: async (cid) => (await read([cid]))[0] !== undefined,
     segment: async (cid) => decodeSegment(await one(cid)),
     state: async (cid) => {
       const block = decodeState(await one(cid))

@@ -58,8 +58,12 @@ export const objection = (
       if (limit > BigInt(manifest.limits.maxFuelPerTick)) return `its limit of ${limit} is over the manifest's`
       return wrongTerms(entry.header, step, since, host)
     }
-    case 'upgrade':
-      return undefined
+    case 'upgrade': {
+      const { tick, limit } = entry.header
+      if (tick !== host.tick + 1) return `it names tick ${tick} after tick ${host.tick}`
+      if (limit > startFuel(manifest, undefined)) return `its limit of ${limit} is over the manifest's`
+      return wrongTerms(entry.header, step, since, host)
+    }
   }
 }
 

@@ -13,7 +13,12 @@ import type { Replay, ReplayOptions } from './report.ts'
 const judge = async (file: AgentFile, options: ReplayOptions = {}): Promise<Replay> => {
   const executor = createExecutor(inThreads(), systemClock)
   try {
-    return await replay(file, async (cid) => file.blocks.get(cid.toString()), { executor, crypto: testCrypto }, options)
+    return await replay(
+      file,
+      async (cids) => cids.map((cid) => file.blocks.get(cid.toString())),
+      { executor, crypto: testCrypto },
+      options,
+    )
   } finally {
     await executor.close()
   }

@@ -12,7 +12,7 @@ import { IgorError } from '../errors.ts'
 import type { Executor } from '../execution/executor.ts'
 import { granted } from '../manifest.ts'
 import type { Crypto } from '../platform.ts'
-import { createLibrary, type Library, MissingBlock, type ReadBlock } from './blocks.ts'
+import { createLibrary, type Library, MissingBlock, type ReadBlocks } from './blocks.ts'
 import { fuelIn, ticksIn } from './claims.ts'
 import type { Replay, ReplayDoubt, ReplayGuilt, ReplayOptions } from './report.ts'
 import { beBorn, Lie, runStep, type Stage, type Standing, standAt } from './run.ts'
@@ -58,7 +58,7 @@ const doubtOf = (error: unknown): Doubt | undefined => {
 }
 
 /** Why a span cannot be judged, before anything of it is read. */
-const obstacle = async ({ start, steps, pruned }: Span, { genesis }: Chain, library: Library): Promise<Doubt | undefined> => {
+const obstacle = async ({ start, steps, pruned }: Span, library: Library): Promise<Doubt | undefined> => {
   const first = start === undefined ? steps[0]?.record.body.journal : start.body.state
   if (first == null || !(await library.has(first)))
     return {
@@ -67,14 +67,12 @@ const obstacle = async ({ start, steps, pruned }: Span, { genesis }: Chain, libr
     }
   if (pruned) return { code: 'not kept', message: 'records of it were dropped, and the journals that they name' }
   for (const { record } of steps) {
-    const { instrument, costTable, module, manifest } = record.body
+    const { instrument, costTable } = record.body
     if (instrument !== INSTRUMENT_VERSION || costTable !== COST_TABLE_VERSION)
       return {
         code: 'version',
         message: `record ${record.body.seq} was made by instrumentation ${instrument} and cost table ${costTable}; this judge has ${INSTRUMENT_VERSION} and ${COST_TABLE_VERSION}`,
       }
-    if (!module.equals(genesis.body.module) || !manifest.equals(genesis.body.manifest))
-      return { code: 'version', message: `record ${record.body.seq} runs another module than the agent was born with` }
   }
   return undefined
 }
@@ -84,7 +82,6 @@ const readSpan = async (span: Span, library: Library): Promise<Ready | Doubt> =>
     span.steps.map(({ record }) => (record.body.journal === null ? [] : library.segment(record.body.journal))),
   )
   const all = segments.flat()
-  if (all.some(({ kind }) => kind === 'upgrade')) return { code: 'version', message: 'this version does not judge an upgrade' }
   return { span, segments, ticks: ticksIn(all), fuel: fuelIn(all) }
 }
 
@@ -121,7 +118,7 @@ const waiting =
  * @param read gives blocks by name; each is hashed
  * @throws the signal's reason; IgorError NODE_STOPPED when the executor is closed
  */
-export const replay = async (history: History, read: ReadBlock, judge: Judge, options: ReplayOptions = {}): Promise<Replay> => {
+export const replay = async (history: History, read: ReadBlocks, judge: Judge, options: ReplayOptions = {}): Promise<Replay> => {
   const { chain, records } = history
   const { executor, crypto } = judge
   const { signal, onprogress, maxFuel = MAX_FUEL, maxBytes = MAX_BYTES } = options
@@ -138,7 +135,7 @@ export const replay = async (history: History, read: ReadBlock, judge: Judge, op
     let fuel = 0n
     let bytes = 0
     for (const span of spansOf(chain, records).reverse()) {
-      const found = (await obstacle(span, chain, library)) ?? (await readSpan(span, library).catch(orDoubt))
+      const found = (await obstacle(span, library)) ?? (await readSpan(span, library).catch(orDoubt))
       signal?.throwIfAborted()
       if (!isReady(found)) {
         doubt(span, found)
@@ -182,13 +179,15 @@ export const replay = async (history: History, read: ReadBlock, judge: Judge, op
   }
 
   const open = async (): Promise<Stage> => {
-    const { module, manifest: manifestCid, init } = chain.genesis.body
+    const { manifest: manifestCid, init } = chain.genesis.body
     const manifest = await wait(library.manifest(manifestCid))
     const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
-    await wait(executor.load(module.toString(), () => library.module(module), limits))
     return {
       agent: chain.agent,
-      module: module.toString(),
+      load: async (module) => {
+        await wait(executor.load(module.toString(), () => library.module(module), limits))
+        return { module: module.toString(), ...limits }
+      },
       manifest,
       init: await wait(library.bytes(init)),
       executor,
@@ -206,9 +205,9 @@ export const replay = async (history: History, read: ReadBlock, judge: Judge, op
 
   const begin = async (stage: Stage, { span, segments }: Ready): Promise<Standing> => {
     const [first] = span.steps
-    if (span.start === undefined && first !== undefined) return beBorn(stage, first, segments[0]?.[0])
+    if (span.start === undefined && first !== undefined) return beBorn(stage, chain.genesis.body.module, first, segments[0]?.[0])
     const { block, host } = await wait(library.state(span.start?.body.state as NonNullable<typeof first>['record']['id']))
-    return standAt(stage, block, host)
+    return standAt(stage, span.start?.body.module ?? chain.genesis.body.module, block, host)
   }
 
   const runSpan = async (stage: Stage, ready: Ready): Promise<void> => {

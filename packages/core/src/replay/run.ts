@@ -14,15 +14,17 @@ import {
   type LineageRecord,
   type StartEntry,
   type StateBlock,
+  type UpgradeEntry,
 } from '@igor/lineage'
+import type { CID } from 'multiformats/cid'
 import { advanceHost } from '../agent/advance.ts'
 import { hangMs } from '../agent/attempt.ts'
 import { emptyHostPart, encodeHostPart, type HostPart } from '../agent/host-part.ts'
 import { applyOrders, type PendingOrder } from '../agent/orders.ts'
 import { ReplayDiffers, replayEntries } from '../agent/present.ts'
 import { blockAfter } from '../agent/state.ts'
-import type { Executor, Placed } from '../execution/executor.ts'
-import { granted, type Manifest } from '../manifest.ts'
+import type { Executor, ModuleLimits, Placed } from '../execution/executor.ts'
+import type { Manifest } from '../manifest.ts'
 import type { Delta } from '../worker/protocol.ts'
 import type { Library } from './blocks.ts'
 import { objection } from './claims.ts'
@@ -53,7 +55,8 @@ export interface Standing {
 
 export interface Stage {
   readonly agent: string
-  readonly module: string
+  /** Makes a module known to the executor; what it says goes with each placement. */
+  readonly load: (module: CID) => Promise<ModuleLimits & { readonly module: string }>
   readonly manifest: Manifest
   readonly init: Uint8Array
   readonly executor: Executor
@@ -77,32 +80,29 @@ const accuse = (
   return new Lie({ record: record.id.toString(), epoch, seq, signer, claim, tick, agreedTick, message, ...more })
 }
 
-const limitsOf = ({ manifest }: Stage) => ({
-  maxMemoryBytes: manifest.limits.maxMemoryBytes,
-  granted: granted(manifest),
-})
-
 /** Puts the agent where a state says it stood. */
-export const standAt = async (stage: Stage, block: StateBlock, host: HostPart): Promise<Standing> => {
-  const { executor, library, module, manifest, init, wait } = stage
+export const standAt = async (stage: Stage, module: CID, block: StateBlock, host: HostPart): Promise<Standing> => {
+  const { executor, library, manifest, init, wait } = stage
+  const loaded = await stage.load(module)
   const image = await wait(library.image(block, host))
-  const { placed } = await wait(executor.place({ module, ...limitsOf(stage), init, tickMs: hangMs(manifest), image }))
+  const { placed } = await wait(executor.place({ ...loaded, init, tickMs: hangMs(manifest), image }))
   return { placed, block, host, ticked: false }
 }
 
 const EMPTY: StateBlock = { version: 1, memory: { bytes: 0, runs: [] }, globals: [], host: cborCid(new Uint8Array()) }
 
 /** Lets it be born again. */
-export const beBorn = async (stage: Stage, step: Step, entry: JournalEntry | undefined): Promise<Standing> => {
+export const beBorn = async (stage: Stage, module: CID, step: Step, entry: JournalEntry | undefined): Promise<Standing> => {
   if (entry === undefined) throw accuse(step, 'journal', 0, 0, 'a life begins with a start, and its journal is empty')
   const wrong = objection(entry, { host: emptyHostPart, since: 0n, first: true, manifest: stage.manifest }, step)
   if (wrong !== undefined) throw accuse(step, 'journal', 0, 0, wrong)
   const { header, fuel } = entry as StartEntry
-  const { executor, module, manifest, init, wait, rootOf, records } = stage
+  const { executor, manifest, init, wait, rootOf, records } = stage
+  const loaded = await stage.load(module)
   const { tick, time, limit, price, balance, receipts, epoch } = header
   const root = await rootOf(records, epoch)
   const attempt = { tick, time, limit, price, balance, receipts, root, messages: [] }
-  const { placed, result } = await wait(executor.place({ module, ...limitsOf(stage), init, tickMs: hangMs(manifest), attempt }))
+  const { placed, result } = await wait(executor.place({ ...loaded, init, tickMs: hangMs(manifest), attempt }))
   if (result?.delta === undefined) throw new Error('the worker did not say what it began with')
   if (result.fuel !== fuel)
     throw accuse(step, 'fuel', 0, 0, `its start is said to have used ${fuel} fuel; running it again used ${result.fuel}`)
@@ -178,6 +178,45 @@ const runSegment = async (stage: Stage, placed: Placed, before: HostPart, step: 
   return { host: ran, since }
 }
 
+/**
+ * Lets another module take over, as the order that the record applies asks.
+ *
+ * @returns the whole state after it; undefined: the old module stays, as it was claimed
+ */
+const runUpgrade = async (
+  stage: Stage,
+  placed: Placed,
+  { host, since }: { readonly host: HostPart; readonly since: bigint },
+  step: Step,
+  entry: UpgradeEntry,
+): Promise<Delta | undefined> => {
+  const { executor, init, manifest, records, rootOf, wait } = stage
+  const tick = host.tick + 1
+  const lie = (claim: ReplayClaim, message: string): Lie => accuse(step, claim, tick, host.tick, message)
+  const wrong = objection(entry, { host, since, first: false, manifest }, step)
+  if (wrong !== undefined) throw lie('journal', `its journal cannot be true: ${wrong}`)
+  const modules = step.record.body.orders.flatMap((bytes) => {
+    const { order } = decodeOrder(bytes)
+    return order.kind === 'upgrade' ? [order.module] : []
+  })
+  const [module] = modules
+  if (module === undefined || modules.length > 1) throw lie('journal', 'an upgrade was made that no order asked for')
+  const { time, limit, price, balance, receipts, epoch } = entry.header
+  const attempt = { tick, time, limit, price, balance, receipts, root: await rootOf(records, epoch), messages: [] }
+  const done = await wait(executor.upgrade(placed, { ...(await stage.load(module)), init, attempt }))
+  if ('failed' in done) {
+    if (entry.failed === null)
+      throw lie('journal', `the new module is said to have taken over; running it again it failed: ${done.failed}`)
+    return undefined
+  }
+  if (entry.failed !== null)
+    throw lie('journal', `the upgrade is said to have failed (${entry.failed}); running it again it did not`)
+  if (done.result.fuel !== entry.fuel)
+    throw lie('fuel', `the upgrade is said to have used ${entry.fuel} fuel; running it again used ${done.result.fuel}`)
+  if (done.result.delta === undefined) throw new Error('the worker did not say what changed')
+  return done.result.delta
+}
+
 /** Where two states differ first. */
 const difference = (claimed: StateBlock, found: StateBlock): Pick<ReplayGuilt, 'chunk' | 'part'> => {
   if (claimed.memory.bytes !== found.memory.bytes) return { part: 'memory size' }
@@ -213,7 +252,13 @@ export const runStep = async (
   const { body } = step.record
   const { before, billed } = step
   const { placed } = standing
-  const { host: ran, since } = await runSegment(stage, placed, standing.host, step, entries)
+  const last = entries.at(-1)
+  const upgrade = last?.kind === 'upgrade' ? last : undefined
+  const plain = upgrade === undefined ? entries : entries.slice(0, -1)
+  const segment = await runSegment(stage, placed, standing.host, step, plain)
+  const { host: ran } = segment
+  const upgraded = upgrade === undefined ? undefined : await runUpgrade(stage, placed, segment, step, upgrade)
+  const since = segment.since + (upgrade === undefined ? 0n : billedFuel(upgrade))
   if (body.tick !== ran.tick)
     throw accuse(step, 'tick', body.tick, ran.tick, `it names tick ${body.tick}, its journal ends at tick ${ran.tick}`)
   if (body.fuel !== before.fuel + since)
@@ -224,9 +269,9 @@ export const runStep = async (
   const host = afterOrders(ran, body.orders)
   const ticked = standing.ticked || entries.some(({ kind }) => kind === 'run')
   if (body.state === null) return { ...standing, host, ticked }
-  const delta = ticked ? await deltaOf(stage, placed) : undefined
+  const delta = upgraded ?? (ticked ? await deltaOf(stage, placed) : undefined)
   const part = { ...host, kv: delta?.kv ?? standing.host.kv }
-  const block = blockAfter(standing.block, cborCid(encodeHostPart(part)), delta)
+  const block = blockAfter(upgraded === undefined ? standing.block : EMPTY, cborCid(encodeHostPart(part)), delta)
   await checkState(stage, step, block, agreed)
   return { placed, block, host: part, ticked: false }
 }
