@@ -60,7 +60,7 @@ describe('igor up', () => {
     expect(a.url).toMatch(/^http:\/\/localhost:\d+\/$/)
     expect(await (await fetch(`${a.url}healthz`)).json()).toEqual({ status: 'ok', peerId: a.peerId })
     const described = (await (await fetch(`${a.url}node.json`)).json()) as { name: string; multiaddrs: string[] }
-    expect(described).toEqual({ peerId: a.peerId, name: 'first', multiaddrs: a.multiaddrs, iceServers: [] })
+    expect(described).toEqual({ peerId: a.peerId, name: 'first', multiaddrs: a.multiaddrs, iceServers: [], witness: a.peerId })
     const metrics = await (await fetch(`${a.url}metrics`)).text()
     for (const name of ['igor_ticks_total', 'igor_agents{state="active"}', 'igor_peers{link="tcp"}', 'igor_store_bytes']) {
       expect(metrics).toMatch(new RegExp(`^${name.replace(/[{}]/g, '\\$&')} \\d+$`, 'm'))
