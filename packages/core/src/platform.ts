@@ -30,6 +30,11 @@ export interface Crypto {
   random(length: number): Uint8Array
   /** SHA-256 of each input, in order. */
   sha256(inputs: readonly Uint8Array[]): Promise<Uint8Array[]>
+  /**
+   * Ed25519, where the platform is faster than the one implementation that verdicts come from. A yes counts where the
+   * key has been seen to be sound; a no is looked at again.
+   */
+  verify?(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): Promise<boolean>
   /** Ed25519 signer of a 32-byte seed (RFC 8032). */
   signer(seed: Uint8Array): Promise<Signer>
 }

@@ -77,6 +77,7 @@ const checkpoints = async (chunks: number): Promise<number[]> => {
     manifest: manifest.bytes,
     init,
     budget: 0n,
+    witness: null,
     sign: signerOfSeed(agentSeed),
     delta: result.delta,
     host: emptyHostPart,

@@ -49,18 +49,24 @@ export const isAbove = (a: LineageRecord, b: LineageRecord): boolean =>
 /** What remains of a history that has grown. */
 export const keep = (records: readonly LineageRecord[]): readonly LineageRecord[] => pruneRecords(records, KEEP_RECORDS)
 
-const extendBy = (chain: Chain, fresh: readonly LineageRecord[]): Chain =>
+const extendBy = (chain: Chain, fresh: readonly LineageRecord[], signed?: ReadonlySet<LineageRecord>): Chain =>
   // No gap: what was left out could rest on another record than the head.
-  fresh.reduce((grown, record) => extendChain(grown, record, { proposed: true }), chain)
+  fresh.reduce((grown, record) => extendChain(grown, record, { proposed: true, signed: signed?.has(record) === true }), chain)
 
 /**
  * What this witness is to do about records that somebody shows it.
  *
  * @param witness peer id of its key
  * @param shown oldest first: those after the head, or the whole history from genesis
+ * @param signed those that the holder by this head is known to have signed
  * @throws LineageError when a record is not what a history allows
  */
-export const judgeShown = (head: Head | undefined, witness: string, shown: readonly LineageRecord[]): Judgement => {
+export const judgeShown = (
+  head: Head | undefined,
+  witness: string,
+  shown: readonly LineageRecord[],
+  signed?: ReadonlySet<LineageRecord>,
+): Judgement => {
   const last = shown.at(-1)
   const [first] = shown
   if (last === undefined || first === undefined) throw new LineageError('BAD_FIELD', 'no record was shown')
@@ -70,7 +76,8 @@ export const judgeShown = (head: Head | undefined, witness: string, shown: reado
   if (at >= 0 && at === shown.length - 1) return { kind: 'again', record: head.chain.head }
   const fresh = shown.slice(at + 1)
   const next = fresh[0]
-  if (next?.body.prev?.equals(head.chain.head.id) === true) return { kind: 'extend', chain: extendBy(head.chain, fresh), fresh }
+  if (next?.body.prev?.equals(head.chain.head.id) === true)
+    return { kind: 'extend', chain: extendBy(head.chain, fresh, signed), fresh }
   const own = shown.findLast((record) => cosignatureOf(record, witness) !== undefined && isAbove(record, head.chain.head))
   if (own === undefined) {
     const { body } = head.chain.head

@@ -307,4 +307,31 @@ describe('a witness', () => {
         code: 'NOT_AUTHORITATIVE',
       })
   })
+
+  it("believes the platform's yes to a signature only of a key that was seen to be sound, and never its no", async () => {
+    const asked: Uint8Array[] = []
+    let says = true
+    const verify = async (_: Uint8Array, signature: Uint8Array): Promise<boolean> => {
+      asked.push(signature)
+      return says
+    }
+    const crypto = { ...testCrypto, verify }
+    witness = openWitness({
+      clock,
+      crypto,
+      store,
+      id: walter.id,
+      sign: walter.sign,
+      incarnation: walter.incarnation,
+      options: {},
+    })
+    const first = await living()
+    expect(asked).toHaveLength(0)
+    const second = await cosigned(await tick(first), a, 2)
+    expect(asked).toHaveLength(1)
+    says = false
+    const third = await cosigned(await tick(second), a, 3)
+    expect(asked).toHaveLength(2)
+    await expect(show((await tick(third, b)).records.slice(4))).rejects.toMatchObject({ code: 'BAD_SIGNATURE' })
+  })
 })

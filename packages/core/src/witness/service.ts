@@ -4,7 +4,17 @@
  *
  * @module
  */
-import { type Chain, cosign, type LineageRecord, type Sign, type StateBlock, withCosignatures } from '@igor/lineage'
+import {
+  type Chain,
+  cosign,
+  keyOfPeerId,
+  LINEAGE_DOMAIN,
+  type LineageRecord,
+  type Sign,
+  type StateBlock,
+  signedMessage,
+  withCosignatures,
+} from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import { createKeyedSerial } from '../agent/serial.ts'
@@ -124,6 +134,7 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
   /** Agents that this process first took from a peer. */
   const brought = new Map<string, number>()
   const readers = new Set<string>()
+  const sound = new Set<string>()
 
   const load = async (agent: string): Promise<Entry | undefined> => {
     const known = entries.get(agent)
@@ -346,13 +357,27 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
       )
   }
 
+  /** Checkpoints of the holder, checked by the platform: most of what comes, and most of what it costs. */
+  const checkSigned = async (entry: Entry | undefined, records: readonly LineageRecord[]): Promise<Set<LineageRecord>> => {
+    const signed = new Set<LineageRecord>()
+    const authority = entry?.head.chain.authority
+    if (crypto.verify === undefined || authority?.status !== 'held' || !sound.has(authority.by)) return signed
+    const key = keyOfPeerId(authority.by)
+    for (const record of records) {
+      if (record.body.kind !== 'checkpoint') continue
+      const { body, signature } = record.signed
+      if (await crypto.verify(signedMessage(LINEAGE_DOMAIN, body), signature, key)) signed.add(record)
+    }
+    return signed
+  }
+
   const commit: WitnessService['commit'] = async (peer, request) => {
     const { agent, records } = request
     if (records.some(({ body }) => body.agent !== agent))
       throw new IgorError('BAD_REQUEST', 'records of another agent were shown')
     return swapping(agent, async (entry): Promise<CommitAnswer> => {
       if (entry?.head.frozen != null) throw new IgorError('AGENT_HALTED', `its witness has frozen ${agent}: ${entry.head.frozen}`)
-      const judged = judgeShown(entry?.head, id, records)
+      const judged = judgeShown(entry?.head, id, records, await checkSigned(entry, records))
       switch (judged.kind) {
         case 'history':
           return { kind: 'history' }
@@ -372,6 +397,8 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
         case 'extend': {
           if (entry === undefined) await admit(peer)
           const { chain } = judged
+          // It signed a record that the one implementation took: its key is none of the odd ones.
+          if (chain.head.body.kind === 'checkpoint' && chain.authority.status === 'held') sound.add(chain.authority.by)
           const grown = judged.kind === 'adopt' ? judged.records : [...(entry?.head.records ?? []), ...judged.fresh]
           if (judged.kind === 'extend') {
             checkTimes(judged.fresh)
