@@ -26,6 +26,7 @@ const stages = [
   { name: 'unit', needs: ['build'], run: (place) => vitest('node', place) },
   { name: 'browser', needs: ['chromium'], beside: true, run: (place) => vitest('chromium', place) },
   { name: 'engines', needs: ['chromium'], beside: true, run: engines },
+  { name: 'sim', needs: ['chromium'], run: async () => (await import('./sim/stage.mjs')).simStage() },
   { name: 'e2e', needs: ['build', 'chromium'], run: playwright },
 ]
 

@@ -25,6 +25,8 @@ export interface Checks {
   row(machine: number, agent: string, row: Row): void
   /** The machine's store is another one from now on. */
   forget(machine: number): void
+  /** Every agent that ever had a row. */
+  agents(): Iterable<string>
   rowsOf(agent: string): ReadonlyMap<number, Row>
   /** A node showed a record to somebody. */
   shown(machine: number, agent: string, epoch: number, seq: number, id: string): void
@@ -92,6 +94,7 @@ export const createChecks = (): Checks => {
     forget: (machine) => {
       for (const known of rows.values()) known.delete(machine)
     },
+    agents: () => rows.keys(),
     rowsOf: (agent) => rows.get(agent) ?? new Map(),
     shown: (machine, agent, epoch, seq, id) => {
       look('one record a slot')

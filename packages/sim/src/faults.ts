@@ -14,16 +14,16 @@ const RATES = {
   'process is killed': 1.5,
   'node is stopped': 0.7,
   'process stands still': 1,
-  'machine sleeps': 0.4,
+  'machine sleeps': 1,
   'line is cut': 1.5,
   'line is cut one way': 1,
   'node is cut off': 0.6,
   'clock jumps': 0.6,
   'disk is full': 0.5,
-  'disk is lost': 0.12,
-  'disk is an older copy, unnoticed': 0.12,
-  'disk is an older copy elsewhere': 0.12,
-  'sectors flip': 0.12,
+  'disk is lost': 1,
+  'disk is an older copy, unnoticed': 1,
+  'disk is an older copy elsewhere': 1,
+  'sectors flip': 1,
 } as const
 export type FaultKind = keyof typeof RATES
 
@@ -52,12 +52,14 @@ export interface FaultPlan {
 export const drawPlan = (
   random: Random,
   level: number,
+  minutes: number,
   { without = [], focus = [] }: { readonly without?: readonly string[]; readonly focus?: readonly string[] },
 ): FaultPlan => {
   const rates = new Map<FaultKind, number>()
   for (const [kind, most] of Object.entries(RATES) as [FaultKind, number][]) {
     const happens = random.chance((GRAVE.includes(kind) ? 0.15 : 0.4) * level)
-    const rate = random.scaled(most / 5, 2 * most)
+    // In hours as much goes wrong as in minutes, or no agent would live so long.
+    const rate = random.scaled(most / 5, 2 * most) / Math.max(1, minutes / 5)
     if (focus.includes(kind)) rates.set(kind, FOCUS)
     else if (happens && !without.includes(kind)) rates.set(kind, rate)
   }
@@ -82,7 +84,7 @@ export const createFaults = (
   /** Agents of which this machine holds something, or may be about to. */
   const involved = (machine: number): string[] => {
     const moving = new Set(workload.movingTo(machine))
-    return workload.agents.filter((agent) => {
+    return [...checks.agents()].filter((agent) => {
       const rows = checks.rowsOf(agent)
       return rows.has(machine) || moving.has(agent)
     })

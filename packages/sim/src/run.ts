@@ -49,6 +49,8 @@ export interface RunResult {
   readonly trace: readonly string[]
 }
 
+/** Shorter runs are full of work. */
+const BUSY_MINUTES = 5
 /** In peace every undecided move ends, and every agent that can live does, within this. */
 const PEACE_US = 5 * MINUTE
 /** Looked at so often whether it has. */
@@ -57,7 +59,7 @@ const LOOK_US = 5 * SECOND
 /** Why not everybody is well; empty: all are. */
 const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, number>): string[] => {
   const { checks } = world
-  return workload.agents.flatMap((agent) => {
+  return [...checks.agents()].flatMap((agent) => {
     if (workload.retiring.has(agent) || checks.excuseOf(agent) !== undefined) return []
     const short = `agent …${agent.slice(-6)}`
     const rows = [...checks.rowsOf(agent)]
@@ -84,7 +86,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const minutes = options.minutes ?? random.scaled(0.2, 1.2)
   const machines = options.nodes ?? 3 + random.below(2)
   const calm = level === 0
-  const plan = drawPlan(random.fork('plan'), level, options)
+  const plan = drawPlan(random.fork('plan'), level, minutes, options)
   const untilUs = minutes * MINUTE
   const cramped = !calm && random.chance(0.1)
   const world: World = createWorld({
@@ -97,10 +99,12 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     room: () => (cramped && world.scheduler.now < untilUs ? 1 : undefined),
   })
   const { scheduler, checks } = world
+  // For hours on end people do less: there is more of what takes long.
+  const busy = minutes <= BUSY_MINUTES
   const workload = createWorkload(world, random.fork('workload'), {
     agents: options.agents ?? 1 + random.below(2),
-    everyUs: random.scaled(SECOND / 4, 3 * SECOND),
-    intervalMs: [500, 10_000],
+    everyUs: busy ? random.scaled(SECOND / 4, 3 * SECOND) : random.scaled(10 * SECOND, MINUTE),
+    intervalMs: busy ? [500, 10_000] : [1000, 60_000],
     forced: calm ? 0 : random.pick([0, 0, 0, 0.3]),
     untilUs,
   })
@@ -140,7 +144,7 @@ const settle = async (world: World, workload: Workload, cramped: boolean): Promi
   const { scheduler, checks } = world
   // A pause may last until now and as long again.
   const end = scheduler.now + PEACE_US + scheduler.now / 2
-  const since = new Map(workload.agents.map((agent) => [agent, checks.lastTick(agent)]))
+  const since = new Map(Array.from(checks.agents(), (agent) => [agent, checks.lastTick(agent)]))
   // Their operators make room, which takes a restart.
   if (cramped) for (const { index } of world.machines) world.stop(index, SECOND)
   workload.settle()

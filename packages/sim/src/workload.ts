@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Agent, AgentStatus, Node } from '@igor/core'
+import type { Agent, Node } from '@igor/core'
 import { FAILS, GROWS, HURRIES, MAX_IDS, messageOf, PLAIN, probe } from './probe.ts'
 import type { Random } from './random.ts'
 import { TICKED } from './trace.ts'
@@ -23,7 +23,6 @@ export interface WorkloadOptions {
 }
 
 export interface Workload {
-  readonly agents: readonly string[]
   /** Agents that may be on their way to a machine. */
   movingTo(machine: number): string[]
   /** Agents that were retired, or may have been. */
@@ -83,14 +82,21 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
 
   world.onstart((machine, node) => {
     const watched = new Set<string>()
-    const watch = (status: AgentStatus): void => {
-      if (!status.here || watched.has(status.agent)) return
-      watched.add(status.agent)
-      void follow(machine, node.agent(status.agent), true)
-        .catch(() => {})
-        .finally(() => watched.delete(status.agent))
+    const look = (): void => {
+      // By the row on its disk: listing what a node knows of all agents takes long.
+      for (const id of checks.agents()) {
+        if (watched.has(id) || checks.rowsOf(id).get(machine.index)?.state !== 'active-owner') continue
+        try {
+          const agent = node.agent(id)
+          watched.add(id)
+          void follow(machine, agent, true)
+            .catch(() => {})
+            .finally(() => watched.delete(id))
+        } catch {
+          // Its row is there a moment before the node knows it.
+        }
+      }
     }
-    const look = (): void => node.agents().forEach(watch)
     node.onchange(look)
     node.onevent(({ code, message }) => world.did(machine.index, `reports ${code}: ${message}`))
     look()
@@ -279,9 +285,6 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   }
 
   return {
-    get agents() {
-      return known.map(({ id }) => id)
-    },
     movingTo: (machine) => known.filter(({ targets }) => targets.has(machine)).map(({ id }) => id),
     retiring,
     settle,

@@ -1,0 +1,45 @@
+// The `sim` stage of `npm test`: new seeds, the ones that once failed, the same runs in both engines, and the planted faults.
+import { randomInt } from 'node:crypto'
+import { REGRESSIONS, simulate } from '../sim.mjs'
+import { bundle } from './bundle.mjs'
+import { compareEngines } from './engines.mjs'
+import { findPlanted } from './planted.mjs'
+
+/** New ones each time. */
+const SEEDS = 2000
+/** Runs that are made in a page too. */
+const COMPARED = 5
+
+/** @returns {Promise<{passed: number, failed: number}>} */
+export async function simStage() {
+  let [passed, failed] = [0, 0]
+  const count = (holds, what) => {
+    if (holds) passed++
+    else failed++
+    if (!holds) console.log(`FAIL ${what}`)
+  }
+  const base = randomInt(2 ** 40)
+  console.log(`${SEEDS} seeds from ${base}, and ${REGRESSIONS.length} that once failed`)
+  const runs = (function* () {
+    for (const { why, ...run } of REGRESSIONS) yield run
+    for (let i = 0; i < SEEDS; i++) yield { seed: base + i }
+  })()
+  const { summary, unseen, uncovered, text } = await simulate(runs)
+  console.log(text)
+  passed += summary.runs - summary.failed.length
+  failed += summary.failed.length
+  count(unseen.length === 0, `no run came to: ${unseen.join('; ')}`)
+  count(uncovered.length === 0, `no process ended at: ${uncovered.join('; ')}`)
+
+  const seeds = Array.from({ length: COMPARED }, (_, i) => base + i)
+  for (const { seed, node, page } of await compareEngines(await bundle(), seeds))
+    count(node === page, `seed ${seed} is another run in a page: ${page} for ${node}`)
+
+  await findPlanted({
+    ondone: ({ name, seeds: after, within }) => {
+      count(after !== undefined, `planted, and not found in ${within} seeds: ${name}`)
+      if (after !== undefined) console.log(`found after ${after} of ${within} seeds: ${name}`)
+    },
+  })
+  return { passed, failed }
+}
