@@ -174,9 +174,15 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
   let tick = present?.tick ?? chain.tick
   const ownerKey = keys.owner(agent)
 
+  let encoded: { readonly row: Row; readonly bytes: Uint8Array } | undefined
+  const rowBytes = (): Uint8Array => {
+    if (encoded?.row !== row) encoded = { row, bytes: encodeRow(row) }
+    return encoded.bytes
+  }
+
   const fence = (): Expectation[] => [
     [ownerKey, context.fence],
-    [keys.authority(agent), encodeRow(row)],
+    [keys.authority(agent), rowBytes()],
   ]
 
   /** Records that the chain cannot do without, the latest window, and what falls out. */
@@ -382,7 +388,8 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       const next = advanceAll(present ?? held().host, entries)
       if (entries.length > 0) {
         const staged = journal.append(entries)
-        await store.commit({ put: staged.put, expect: fence(), durable })
+        // Whoever takes the agent over writes this row too: it names the record that made the agent its own.
+        await store.commit({ put: staged.put, expect: [[keys.authority(agent), rowBytes()]], durable })
         staged.keep()
       }
       present = next
