@@ -23,6 +23,7 @@ const names = [
     'fund',
     'upgrade',
     'retire',
+    'simulate',
   ],
   ...['export', 'import', 'inspect', 'verify', 'keys', 'keys export', 'keys import'],
 ]

@@ -18,6 +18,7 @@ import { peersCommand } from './peers.ts'
 import { psCommand } from './ps.ts'
 import { runCommand } from './run.ts'
 import { sendCommand } from './send.ts'
+import { simulateCommand } from './simulate.ts'
 import { upCommand } from './up.ts'
 import { verifyCommand } from './verify.ts'
 import { watchCommand } from './watch.ts'
@@ -44,5 +45,6 @@ export function commands(io: Io): Command[] {
     inspectCommand,
     verifyCommand,
     keysCommand,
+    simulateCommand,
   ].map((command) => command(io))
 }
