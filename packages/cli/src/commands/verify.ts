@@ -49,7 +49,7 @@ export function verifyCommand(io: Io): Command {
     'verify scout                 an agent that the running node knows',
     'verify liar.proof            a proof that somebody forked an agent',
     'verify --replay scout.car    run again what its journals cover, and compare state, fuel and cost',
-    'verify history/              a folder of Go checkpoints (<tick>.ckpt), or of .car files of one agent',
+    'verify history/              a folder of Go checkpoints (<tick>.ckpt); with --replay also of .car files of one agent',
   ])
     .argument('<what>', 'a .car file, a proof of a fork, a folder of .ckpt files, or an agent of the running node')
     .option('--replay', 'run again what its journals cover, and compare; fails where a host signed something else')
@@ -130,7 +130,7 @@ async function verifyFolder(folder: string, io: Io, replay: boolean): Promise<Ve
   const all = await readdir(path)
   const cars = all.filter((name) => name.endsWith('.car'))
   const names = all.filter((name) => name.endsWith('.ckpt'))
-  if (names.length === 0 && cars.length > 0) return verifyFiles(await readCars(path, cars, io), replay, io)
+  if (replay && names.length === 0 && cars.length > 0) return verifyFiles(await readCars(path, cars, io), replay, io)
   if (names.length > MAX_GO_CHECKPOINTS)
     throw new CommandError('TOO_LARGE', `${folder} has more than ${MAX_GO_CHECKPOINTS} checkpoints`)
   const files: { name: string; bytes: Uint8Array }[] = []

@@ -169,6 +169,7 @@ export const replay = async (history: History, read: ReadBlocks, judge: Judge, o
   let ticks = 0
   let fuel = 0n
   let states = 0
+  let spans = 0
   let guilt: ReplayGuilt | undefined
   let standing: Standing | undefined
   let stands: Span['start']
@@ -224,8 +225,11 @@ export const replay = async (history: History, read: ReadBlocks, judge: Judge, o
       stands = step.record
     }
     const [from, to] = ticksOf(span)
-    fromTick ??= from
-    toTick = to
+    spans++
+    if (span.start === undefined || from <= (span.steps.at(-1)?.record.body.tick ?? 0)) {
+      fromTick ??= from
+      toTick = to
+    }
   }
 
   try {
@@ -252,7 +256,7 @@ export const replay = async (history: History, read: ReadBlocks, judge: Judge, o
     leave()
   }
   doubts.sort((a, b) => a.fromTick - b.fromTick)
-  const doubtful = toTick === null || doubts.some(({ code }) => code !== 'not kept')
+  const doubtful = spans === 0 || doubts.some(({ code }) => code !== 'not kept')
   const verdict = guilt !== undefined ? 'guilty' : doubtful ? 'cannot judge' : 'consistent'
   return { verdict, fromTick, toTick, ticks, fuel, states, ...(guilt === undefined ? {} : { guilt }), doubts }
 }
