@@ -259,7 +259,12 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       return
     }
     ledgers.set(agent, ledger)
-    if (options.displaced && (ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending')) {
+    const lived = ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending'
+    if (options.displaced && lived && ledger.chain.witness !== null) {
+      // Another copy of this store may be running it: the witness knows, and holds all that was committed.
+      await ledger.depart([])
+      void askBack(ledger)
+    } else if (options.displaced && lived) {
       await ledger.halt('the store was found at another place than where it was made: another copy of it may be running')
     }
     if (ledger.row.state === 'recovery-required') {

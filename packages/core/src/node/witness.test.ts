@@ -162,6 +162,22 @@ describe('an agent with a witness', () => {
     expect(back.agent(agent.id).status).toMatchObject({ here: true, epoch: 2, state: 'active' })
   })
 
+  it('whose data folder was found at another place is given back by the witness, when no other copy renews', async () => {
+    const residing = (place: string) => ({ residence: { read: () => place } })
+    const first = await world.start(undefined, residing('one'))
+    await meet(first, witness)
+    const agent = await spawn(first)
+    await nextCount(agent, 3)
+    const { tick } = await nextCount(agent, agent.status.tick + 60)
+    const copied = first.disk.copy()
+    await first.stop()
+    const copy = await world.start(copied, residing('two'))
+    // Nothing is signed in an epoch that the older incarnation held.
+    await eventually(copy, () => copy.agents().some((one) => one.agent === agent.id && one.here && one.state === 'active'))
+    expect(copy.agent(agent.id).status.epoch).toBe(2)
+    await ticksOn(copy, agent.id, tick + 1)
+  })
+
   it('goes on through a restart of its witness', async () => {
     const agent = await spawn(a)
     await nextCount(agent, 3)
