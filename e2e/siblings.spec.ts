@@ -2,7 +2,7 @@
  * Tabs of one browser: what becomes of the agents of one that is closed, crashes or reloads (design section 6).
  */
 import { join } from 'node:path'
-import { expectEveryTickOnce, expectHistory, expectOneHost, expectTick, verifyFile } from './fixtures/agents.ts'
+import { expectCountKept, expectHistory, expectOneHost, expectTick, verifyFile } from './fixtures/agents.ts'
 import { tabNode } from './fixtures/tab-node.ts'
 import { expect, test } from './fixtures/test.ts'
 
@@ -29,9 +29,8 @@ test('a closed tab: another one of the browser goes on with its agents, the serv
   info.annotations.push({ type: 'closed tab to sibling', description: `${Math.round(performance.now() - closed)} ms` })
   await second.open(agent)
   await expectTick(second.log, seen + 5)
-  const log = await second.log()
-  expect(log[0]?.tick, 'nothing that was seen happens again').toBeGreaterThan(seen)
-  expectEveryTickOnce(log, [])
+  // A tick or two may run in the closed tab's name, seen by nobody.
+  expectCountKept(await second.log(), seen)
   const file = join(folder, 'out.car')
   await second.saveCopy(file)
   expectHistory(await verifyFile(file), agent, [first.peerId, second.peerId])
@@ -70,7 +69,7 @@ test('a crashed tab: another one goes on with its agents; opened again it is emp
   await second.sees(agent, second.peerId)
   await second.open(agent)
   await expectTick(second.log, seen + 3)
-  expectEveryTickOnce(await second.log(), [])
+  expectCountKept(await second.log(), seen)
   const third = await tab(home.url, person)
   expect(third.peerId).toBe(first.peerId)
   await third.sees(agent, second.peerId)

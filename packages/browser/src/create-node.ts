@@ -161,10 +161,10 @@ const lookAfterOthers = (tools: Tools, { clock, store }: Platform, node: Node, p
       return active.length + pending.length > 0
     },
     empty: async (slot) => {
-      const { pending } = await belongingsOf(store, slot)
-      // Only who has to be asked about a handoff needs more than the line inside this page.
+      const { needsNetwork } = await belongingsOf(store, slot)
+      // Mostly the line inside this page is enough, and it works with the server dead.
       const network = async (seed: Uint8Array): Promise<Network> =>
-        pending.length === 0 ? page.join(seed) : besideNetwork(page.join(seed), await tools.reach(seed))
+        needsNetwork ? besideNetwork(page.join(seed), await tools.reach(seed)) : page.join(seed)
       const platform = await tools.platform(1, network)
       await emptySlot(platform, { slot, to: node.id, residence: residenceOf(slot, database) })
     },

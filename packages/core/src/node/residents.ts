@@ -35,6 +35,8 @@ const BEGIN_MS = 50
 /** Of an agent's init bytes: one block. */
 const MAX_INIT = 1024 * 1024
 const MAX_NAME = 64
+/** One that waits for its witness does not hold up the others; each may have 64 MiB on its way. */
+const HAND_OVER_AT_ONCE = 4
 /** What int64 microcents can hold. */
 export const MAX_BUDGET = 2n ** 63n - 1n
 
@@ -54,7 +56,7 @@ export interface Residents {
   events(agent: string): Emitter<AgentEvent>
   spawn(options: SpawnOptions, owner: Owner): Promise<Ledger>
   move(agent: string, target: string, orders: readonly Uint8Array[], signal?: AbortSignal): Promise<Move>
-  /** Moves all that live here, one after the other: what is on its way is never more than one agent's state. */
+  /** Moves all that live here, a few at a time. */
   handOver(target: string, signal?: AbortSignal): Promise<HandedOver>
   /** Writes a handoff for a file: the agent leaves here, and the file takes it to whoever gave the ready. */
   packUp(agent: string, ready: Uint8Array, orders: readonly Uint8Array[]): Promise<void>
@@ -409,14 +411,18 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   const handOver = async (target: string, signal?: AbortSignal): Promise<HandedOver> => {
     const done: Move[] = []
     const stayed: { agent: string; why: string }[] = []
-    for (const agent of [...hosted.keys()]) {
-      signal?.throwIfAborted()
-      try {
-        done.push(await move(agent, target, [], signal))
-      } catch (error) {
-        stayed.push({ agent, why: error instanceof Error ? error.message : String(error) })
+    const waiting = [...hosted.keys()]
+    const giveAway = async (): Promise<void> => {
+      for (let agent = waiting.shift(); agent !== undefined; agent = waiting.shift()) {
+        signal?.throwIfAborted()
+        try {
+          done.push(await move(agent, target, [], signal))
+        } catch (error) {
+          stayed.push({ agent, why: error instanceof Error ? error.message : String(error) })
+        }
       }
     }
+    await Promise.all(Array.from({ length: HAND_OVER_AT_ONCE }, giveAway))
     return { moves: done, stayed }
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { decodeRecord } from '@igor/lineage'
 import type { HandedOver, Node } from '../api.ts'
 import { decodeRow } from '../authority/row.ts'
 import { keys } from '../keys.ts'
@@ -21,12 +22,15 @@ export interface Belongings {
   readonly active: readonly string[]
   /** Agents that left, without an answer yet. */
   readonly pending: readonly string[]
+  /** Whether somebody elsewhere has to be asked about any of them: a target, or a witness. */
+  readonly needsNetwork: boolean
 }
 
 /** What a node of this store would have to do if it ran. */
 export const belongingsOf = async (store: Store, slot: string): Promise<Belongings> => {
   const active: string[] = []
   const pending: string[] = []
+  let needsNetwork = false
   for (const key of await store.list(keys.authorities)) {
     const agent = key.slice(keys.authorities.length)
     try {
@@ -36,11 +40,19 @@ export const belongingsOf = async (store: Store, slot: string): Promise<Belongin
       const state = row === undefined ? undefined : decodeRow(row).state
       if (state === 'active-owner') active.push(agent)
       if (state === 'handoff-pending') pending.push(agent)
+      needsNetwork ||= state === 'handoff-pending' || (state === 'active-owner' && (await isWitnessed(store, agent)))
     } catch {
       // Damaged: the node itself says so when its tab is opened again.
     }
   }
-  return { active, pending }
+  return { active, pending, needsNetwork }
+}
+
+const isWitnessed = async (store: Store, agent: string): Promise<boolean> => {
+  const [first] = await store.list(keys.records(agent))
+  const bytes = first === undefined ? undefined : await store.get(first)
+  const body = bytes === undefined ? undefined : decodeRecord(bytes).body
+  return body?.kind === 'genesis' && body.witness !== null
 }
 
 export interface WardOptions extends Omit<CoreNodeOptions, 'kind' | 'slot'> {
