@@ -275,6 +275,11 @@ export interface NodePolicy {
   readonly allow?: readonly string[]
   /** Capabilities that agents may have here; default: all that are implemented. */
   readonly capabilities?: readonly string[]
+  /**
+   * Whether an agent's ticks are run again before it is taken in: what led to its last states (`on-handoff`), or all
+   * that its host keeps (`full`). One whose history does not come out again is not taken. Default `on-handoff`.
+   */
+  readonly replay?: 'off' | 'on-handoff' | 'full'
 }
 
 export interface NodeOptions {

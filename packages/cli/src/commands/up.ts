@@ -1,5 +1,5 @@
 /** @module */
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type CommonOptions, contextOf, defineNodeCommand } from '../command.ts'
 import { usageError } from '../failure.ts'
 import { type Io, type Output, safe } from '../output.ts'
@@ -27,6 +27,7 @@ interface Options extends CommonOptions {
   readonly price?: bigint
   readonly keep?: number | 'all'
   readonly allow?: readonly string[]
+  readonly replay?: 'off' | 'on-handoff' | 'full'
   readonly relay?: readonly string[]
   readonly announce?: readonly string[]
   readonly iceServer?: readonly IceServer[]
@@ -60,6 +61,12 @@ export function upCommand(io: Io): Command {
     )
     .option('--price <amount>', 'per second of nominal execution, such as 0.25 (default: 0)', read(parsePrice))
     .option('--keep <count>', 'states kept of each agent, with their journals; all: for ever (default: 16)', read(parseKeep))
+    .addOption(
+      new Option(
+        '--replay <mode>',
+        'ticks run again before an agent is taken in: none, those that led to its last states, or all that its host keeps (default: on-handoff)',
+      ).choices(['off', 'on-handoff', 'full']),
+    )
     .option('--allow <peer...>', "take only these peers' agents (default: everyone's)", collect(parsePeer))
     .option('--relay <multiaddr...>', 'nodes to stay connected to')
     .option('--announce <multiaddr...>', 'where others reach this node, when it stands behind a NAT or a proxy')
@@ -117,6 +124,7 @@ function upOptions(options: Options, dataDir: string, io: Io, output: Output): U
       ...(options.price === undefined ? {} : { price: options.price }),
       ...(options.keep === undefined ? {} : { keep: options.keep }),
       ...(options.allow === undefined ? {} : { allow: options.allow }),
+      ...(options.replay === undefined ? {} : { replay: options.replay }),
     },
     witness: options.witness ?? (options.witnessStore !== undefined || options.headless !== true),
     ...(options.witnessStore === undefined ? {} : { witnessStore: options.witnessStore }),

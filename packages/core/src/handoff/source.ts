@@ -25,6 +25,7 @@ import type { Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
 import { deadline, type Fields, hear, hearAnswer, say, violation } from '../protocols/wire.ts'
+import { isProgress } from '../replay/spans.ts'
 import { checkMigration } from './policy.ts'
 
 export const HANDOFF_PROTOCOL = '/igor/handoff/1.0.0'
@@ -32,6 +33,8 @@ export const ID_BYTES = 16
 
 /** A target that copies 64 MiB over a slow line needs minutes; one that is silent this long is gone. */
 const COPY_MS = 5 * 60_000
+/** The most that a number in a message says. */
+const MAX_TOLD = BigInt(Number.MAX_SAFE_INTEGER)
 /** After the commit the target has only the tail to verify. */
 const DONE_MS = 20_000
 /** Chunks that may still differ when the agent stops: 1 MiB crosses any direct line in well under a second. */
@@ -146,6 +149,14 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
   }
 }
 
+/** What running the way to its last state again takes: the target may want to know before it copies anything. */
+const replayFuel = ({ chain, records }: Ledger): number => {
+  const states = records.filter((record) => isProgress(record) && record.body.state !== null)
+  const before = states.at(-2)
+  const fuel = (chain.state?.body.fuel ?? 0n) - (before !== undefined && isProgress(before) ? before.body.fuel : 0n)
+  return Number(fuel < MAX_TOLD ? fuel : MAX_TOLD)
+}
+
 const offer = async (
   context: Context,
   channel: Channel,
@@ -163,7 +174,7 @@ const offer = async (
       agent: ledger.agent,
       head: ledger.chain.head.bytes,
       memory: ledger.current?.block.memory.bytes ?? 0,
-      replayFuel: 0,
+      replayFuel: replayFuel(ledger),
       // To be checked while the agent still ticks.
       ...(short ? { orders } : {}),
       ...(manifest.migration.maxPricePerSecond === null ? {} : { priceCap: manifest.migration.maxPricePerSecond }),

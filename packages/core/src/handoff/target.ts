@@ -34,8 +34,10 @@ import type { Channel } from '../platform.ts'
 import { MAX_FRAME } from '../platform.ts'
 import { pullFrom } from '../protocols/blocks.ts'
 import { deadline, type Fields, hear, say, sayError, violation } from '../protocols/wire.ts'
+import type { Judge } from '../replay/replay.ts'
 import { type Copy, dropCopy, placeCopy, pullManifest, pullState, verifyGently } from './arrival.ts'
 import { accept, decisionOn, type Ground, offeredHere, prepareGround, type RefusalCode, refuse } from './decide.ts'
+import { judgeCopy, MAX_MOVE_FUEL } from './judgement.ts'
 import { checkGuest, checkHouse, checkSource, type House } from './policy.ts'
 import { ID_BYTES, OFFERED_ORDERS } from './source.ts'
 import { applyTail, hearTail, type Tail } from './tail.ts'
@@ -68,6 +70,8 @@ export interface Inbound {
   reconcile(ledger: Ledger, theirs: { chain: Copy['chain']; records: readonly LineageRecord[] }): Promise<void>
   /** A ready for a file that this peer makes; throws when it would not be taken. */
   readyForFile(peer: string): Promise<Uint8Array>
+  /** Lends a judge with a worker of its own. */
+  judge<T>(task: (judge: Judge) => Promise<T>): Promise<T>
   /** Resolves when what an agent here wrote last is committed. @throws IgorError NOT_AUTHORITATIVE when it is refused for good */
   committed(agent: string): Promise<void>
   /** Removes modules that no agent here names. */
@@ -180,6 +184,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
         `this node asks ${price} microcents a second, the agent pays ${fields.big('priceCap')}`,
       )
     }
+    checkReplay(inbound.house(), BigInt(fields.count('replayFuel')))
     limit.signal.addEventListener('abort', () => channel.abort(asError(limit.signal.reason)))
     const puller = await pullFrom(context, peer, true, limit.signal)
     try {
@@ -212,6 +217,8 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
       let copy = await pullState(context, puller, { ...first, manifest })
       placed = await placeCopy(context, executor, copy)
       const orders = checkedOrders(offered)
+      const judging = { context, puller, peer, copy, mode: inbound.house().policy.replay ?? 'on-handoff', judge: inbound.judge }
+      await judgeCopy({ ...judging, signal: limit.signal })
       let footing = await prepare(context, channel, copy)
       let tail: Tail | Error | undefined
       for (;;) {
@@ -305,6 +312,12 @@ const takeOver = async (inbound: Inbound, channel: Channel, agent: string): Prom
   } finally {
     limit.clear()
   }
+}
+
+/** What the last state alone would take is told before anything is pulled. */
+const checkReplay = ({ policy }: House, offered: bigint): void => {
+  if ((policy.replay ?? 'on-handoff') === 'on-handoff' && offered > MAX_MOVE_FUEL)
+    throw new IgorError('HANDOFF_REJECTED', `to run its last ticks again takes ${offered} fuel, this node runs ${MAX_MOVE_FUEL}`)
 }
 
 /** One signature before anything is pulled: the head is this peer's own, or the agent's birth at it. */

@@ -180,6 +180,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const access = createAccess({ context, residents, service, upgrades })
 
   const inbound: Inbound = {
+    judge: (task) => withJudge(platform, task),
     context,
     executor,
     house,
