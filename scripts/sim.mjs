@@ -39,7 +39,7 @@ export async function simulate(runs, { cover = true, threads, onfailure = () => 
 }
 
 /** Options of `npm run sim` as those of a run. */
-function shapeOf({ minutes, nodes, agents, level, crash, without, focus }) {
+function shapeOf({ minutes, nodes, agents, level, crash, without, focus, witness }) {
   const number = (name, text) => {
     const value = Number(text)
     if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} takes a number, not ${text}`)
@@ -54,6 +54,7 @@ function shapeOf({ minutes, nodes, agents, level, crash, without, focus }) {
     ...(level === undefined ? {} : number('level', level)),
     ...(point === undefined ? {} : { crash: { point, nth: Number(nth) } }),
     ...(without === undefined ? {} : { without: without.split(',') }),
+    ...(witness ? { witness: true } : {}),
     ...(focus === undefined ? {} : { focus: focus.split(',') }),
   }
 }
@@ -86,7 +87,15 @@ async function main() {
   const { values } = parseArgs({
     options: {
       ...{ seeds: text, seed: text, from: text, hours: text, minutes: text, nodes: text, agents: text, level: text },
-      ...{ crash: text, without: text, focus: text, threads: text, trace: { type: 'boolean' }, json: { type: 'boolean' } },
+      ...{
+        crash: text,
+        without: text,
+        focus: text,
+        witness: { type: 'boolean' },
+        threads: text,
+        trace: { type: 'boolean' },
+        json: { type: 'boolean' },
+      },
     },
   })
   const shape = shapeOf(values)

@@ -35,6 +35,8 @@ export interface Checks {
   lastTick(agent: string): number
   /** Its last tick failed: it was handed something that it fails at, and its clock may stand still for long. */
   fails(agent: string): boolean
+  /** It has a witness: a host that was deposed keeps its row until it hears of it, and may show what is then given up. */
+  witnessed(agent: string): void
   /** A message was acknowledged. */
   acknowledged(agent: string, id: number): void
   /** Messages that were acknowledged and not in what the agent logged last. */
@@ -55,6 +57,7 @@ export const createChecks = (): Checks => {
   const ticks = new Map<string, Map<number, string>>()
   const last = new Map<string, { readonly tick: number; readonly line: string }>()
   const acks = new Map<string, Set<number>>()
+  const watched = new Set<string>()
   const failing = new Set<string>()
   const gone = new Map<string, number>()
   const look = (what: string): void => void looked.set(what, (looked.get(what) ?? 0) + 1)
@@ -62,6 +65,7 @@ export const createChecks = (): Checks => {
   const short = (agent: string): string => `agent …${agent.slice(-6)}`
 
   const checkOwners = (agent: string): void => {
+    if (watched.has(agent)) return
     look('one owner')
     if (excuses.get(agent) === 'forked') return
     const owners = [...(rows.get(agent) ?? [])].filter(([, row]) => row.state === 'active-owner')
@@ -103,7 +107,7 @@ export const createChecks = (): Checks => {
       if (known === undefined) {
         if (slots.size > MAX_REMEMBERED) slots.clear()
         slots.set(slot, id)
-      } else if (known !== id && excuses.get(agent) !== 'forked') {
+      } else if (known !== id && excuses.get(agent) !== 'forked' && !watched.has(agent)) {
         fail(`${short(agent)}: slot ${epoch}/${seq} holds two records, the second shown by node ${machine}`)
       }
     },
@@ -128,6 +132,7 @@ export const createChecks = (): Checks => {
       if (tick > (last.get(agent)?.tick ?? 0)) last.set(agent, { tick, line })
     },
     lastTick: (agent) => last.get(agent)?.tick ?? 0,
+    witnessed: (agent) => void watched.add(agent),
     fails: (agent) => failing.has(agent),
     acknowledged: (agent, id) => {
       const ids = acks.get(agent) ?? new Set()

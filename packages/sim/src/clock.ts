@@ -36,7 +36,8 @@ export const createClock = (process: Process, machine: MachineClock): Clock => {
           cancel()
           reject(signal?.reason)
         }
-        const cancel = process.after(Math.ceil((ms * 1000) / rate), () => {
+        // Time never stands still: who sleeps for nothing until a clock says so would wait for ever.
+        const cancel = process.after(Math.max(1, Math.ceil((ms * 1000) / rate)), () => {
           signal?.removeEventListener('abort', onabort)
           resolve()
         })

@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly crash?: CrashPlan
   /** Kinds of faults that are left out. */
   readonly without?: readonly string[]
+  /** Agents have a witness, which moves them when their host is gone. */
+  readonly witness?: boolean
   /** Kinds of faults that happen often. */
   readonly focus?: readonly string[]
 }
@@ -93,6 +95,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     seed,
     machines,
     traced,
+    witness: options.witness === true,
     slowLines: calm ? 0 : random.pick([0, 0, 0.2]),
     skewUs: calm ? 0 : random.pick([0, SECOND, 4 * MINUTE]),
     drift: calm ? 0 : random.pick([0, 0.0002]),
@@ -105,6 +108,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     agents: options.agents ?? 1 + random.below(2),
     everyUs: busy ? random.scaled(SECOND / 4, 3 * SECOND) : random.scaled(10 * SECOND, MINUTE),
     intervalMs: busy ? [500, 10_000] : [1000, 60_000],
+    witness: options.witness === true,
     forced: calm ? 0 : random.pick([0, 0, 0, 0.3]),
     untilUs,
   })

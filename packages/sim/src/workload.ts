@@ -18,6 +18,8 @@ export interface WorkloadOptions {
   readonly intervalMs: readonly [number, number]
   /** Chance that what is done with an agent is a recovery by force. */
   readonly forced: number
+  /** Agents have the first machine's node as their witness, which moves them when their host is gone. */
+  readonly witness: boolean
   /** Until then things are done. */
   readonly untilUs: number
 }
@@ -123,13 +125,21 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     if (here.length === 0) return
     const machine = random.pick(here)
     const interval = Math.round(random.scaled(...options.intervalMs))
+    const witness = options.witness ? machines[0]?.peer : undefined
     const watcher = random.chance(0.3) ? random.pick(here) : undefined
     attempt(machine, 'starts an agent', async () => {
       const agent = await machine.node.spawn({
         module: probe(),
         name: 'probe',
-        manifest: { capabilities: CAPABILITIES, tick_interval_ms: interval, public: random.chance(0.7) },
+        ...(witness === undefined ? {} : { witness }),
+        manifest: {
+          capabilities: CAPABILITIES,
+          tick_interval_ms: interval,
+          public: random.chance(0.7),
+          ...(witness === undefined ? {} : { failover: 'witness' }),
+        },
       })
+      if (witness !== undefined) checks.witnessed(agent.id)
       known.push({ id: agent.id, next: 0, targets: new Set(), files: [] })
       if (watcher !== undefined && watcher !== machine) {
         scheduler.after(5 * SECOND, () => {

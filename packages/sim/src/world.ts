@@ -50,6 +50,8 @@ export interface WorldOptions {
   readonly slowLines?: number
   /** Agents that a machine takes. */
   readonly room?: (machine: number) => number | undefined
+  /** The first machine's node is a witness. */
+  readonly witness?: boolean
   readonly skewUs?: number
   readonly drift?: number
 }
@@ -198,6 +200,7 @@ export const createWorld = (options: WorldOptions): World => {
         kind: 'server',
         name: `node-${machine.index}`,
         residence: { read: () => machine.residence },
+        ...(options.witness === true && machine.index === 0 ? { witness: true } : {}),
         ...(room === undefined ? {} : { policy: { maxAgents: room } }),
       },
     )
