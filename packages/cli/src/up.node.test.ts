@@ -169,6 +169,13 @@ describe('an agent', () => {
       tick: expect.any(Number),
       hosts: [{ peer: a.peerId, epoch: 1 }],
     })
+    for (const what of ['copied.car', '.', 'copied'])
+      expect(JSON.parse((await at('verify', '--replay', what, '--json')).stdout)).toMatchObject({
+        ok: true,
+        agent,
+        replay: { verdict: 'consistent', fromTick: 0, toTick: expect.any(Number), states: expect.any(Number), doubts: [] },
+      })
+    expect((await at('verify', '--replay', 'copied.car')).stdout).toMatch(/replay: consistent; ticks 0 to \d+ run again/)
     expect(JSON.parse((await igor(['inspect', 'copied.car', '--json'], { cwd })).stdout)).toMatchObject({
       verified: true,
       agent: { agent },
