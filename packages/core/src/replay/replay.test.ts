@@ -7,7 +7,22 @@ import { createExecutor } from '../execution/pool.ts'
 import { seedOn } from '../node/fixtures/rogue.ts'
 import { createWorld, eventually, manifest, testCrypto, type World } from '../node/fixtures/world.ts'
 import { systemClock } from '../worker/fixtures/clock.ts'
-import { buildAgent, type Code, call, count, drop, eq, grow, i32, load8, unreachable, when } from '../worker/fixtures/wasm.ts'
+import {
+  buildAgent,
+  type Code,
+  call,
+  count,
+  drop,
+  eq,
+  grow,
+  i32,
+  load,
+  load8,
+  store,
+  store64,
+  unreachable,
+  when,
+} from '../worker/fixtures/wasm.ts'
 import { atTick, type Evidence, entriesOf, forge, inChunk, type Lie, recordOf } from './fixtures/forge.ts'
 import { replay } from './replay.ts'
 import type { Replay, ReplayOptions } from './report.ts'
@@ -100,6 +115,58 @@ describe('an honest history', () => {
       { numRuns: 8 },
     )
   }, 60_000)
+
+  it('is consistent with funds, receipts, upgrades, restarts, and where the budget ended; of a module that failed to take over nothing is left to judge', async () => {
+    const carries = {
+      agent_checkpoint: { type: '-> i32', code: i32(4) },
+      agent_checkpoint_ptr: { type: '-> i32', code: i32(COUNT) },
+    }
+    const resumes = {
+      malloc: { type: 'i32 -> i32', code: i32(4096) },
+      agent_resume: { type: 'i32 i32 ->', code: store(COUNT, load(4096)) },
+    }
+    const build = (memory: number, functions: object) =>
+      buildAgent({
+        imports: { 'igor.wallet_balance': '-> i64', 'igor.wallet_receipt': 'i32 i32 i32 -> i32' },
+        memory,
+        functions: functions as never,
+        tick: [
+          ...count(COUNT),
+          ...store64(TIME, call('igor.wallet_balance')),
+          ...[...call('igor.wallet_receipt', i32(0), i32(WORD), i32(64)), ...drop],
+          ...i32(0),
+        ],
+      })
+    const node = await world.start(undefined, { policy: { price: 10n ** 9n } })
+    const agent = await node.spawn({
+      module: build(1, carries),
+      budget: 1000n,
+      manifest: manifest({
+        capabilities: { wallet: { version: 1 } },
+        resource_limits: { max_fuel_per_tick: 200 },
+        tick_interval_ms: 10,
+      }),
+    })
+    await eventually(node, () => agent.status.state === 'exhausted')
+    await agent.fund(100_000n)
+    await expect(
+      agent.upgrade(build(1, { ...resumes, agent_resume: { type: 'i32 i32 ->', code: unreachable } })),
+    ).rejects.toThrow()
+    const { tick } = agent.status
+    await eventually(node, () => agent.status.tick > tick + 3)
+    await agent.upgrade(build(2, { ...carries, ...resumes }))
+    await node.stop()
+    const again = await world.start(node.disk.copy(), { policy: { price: 10n ** 9n } })
+    const back = again.agent(agent.id)
+    await eventually(again, () => back.status.tick > agent.status.tick + 3)
+    const file = await readCar(await back.export())
+    expect(file.records.flatMap(({ body }) => ('orders' in body ? body.orders : []))).toHaveLength(3)
+    const found = await judge(file)
+    expect(found).toMatchObject({ verdict: 'cannot judge', fromTick: 0, toTick: file.chain.tick, doubts: [{ code: 'missing' }] })
+    expect(found.guilt).toBeUndefined()
+    expect(found.doubts).toHaveLength(1)
+    expect(found.ticks).toBe(file.chain.tick)
+  })
 
   it('is run again by the node itself, and by its owner elsewhere', async () => {
     const [a, b] = [await world.start(), await world.start()]
