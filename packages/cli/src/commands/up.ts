@@ -10,6 +10,7 @@ import {
   parseCount,
   parseIceServer,
   parseKeep,
+  parseLease,
   parsePeer,
   parsePort,
   parsePrice,
@@ -24,6 +25,7 @@ interface Options extends CommonOptions {
   readonly maxAgents?: number
   readonly witness?: boolean
   readonly witnessStore?: string
+  readonly witnessLease?: number
   readonly price?: bigint
   readonly keep?: number | 'all'
   readonly allow?: readonly string[]
@@ -58,6 +60,11 @@ export function upCommand(io: Io): Command {
     .option(
       '--witness-store <url>',
       'keep them in etcd, etcd://host:port[,host:port]: every node with the same one serves one witness',
+    )
+    .option(
+      '--witness-lease <seconds>',
+      'how long the host of such an agent may be silent before it goes on elsewhere, 1 to 60 (default: 15)',
+      read(parseLease),
     )
     .option('--price <amount>', 'per second of nominal execution, such as 0.25 (default: 0)', read(parsePrice))
     .option('--keep <count>', 'states kept of each agent, with their journals; all: for ever (default: 16)', read(parseKeep))
@@ -128,6 +135,7 @@ function upOptions(options: Options, dataDir: string, io: Io, output: Output): U
     },
     witness: options.witness ?? (options.witnessStore !== undefined || options.headless !== true),
     ...(options.witnessStore === undefined ? {} : { witnessStore: options.witnessStore }),
+    ...(options.witnessLease === undefined ? {} : { witnessLeaseMs: options.witnessLease }),
     relays: options.relay ?? [],
     ...(options.announce === undefined ? {} : { announce: options.announce }),
     iceServers: options.iceServer ?? [],

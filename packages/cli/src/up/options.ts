@@ -41,6 +41,13 @@ export function parseKeep(text: string): number | 'all' {
   return value
 }
 
+/** @returns milliseconds @throws Error */
+export function parseLease(text: string): number {
+  const seconds = Number(text)
+  if (!/^\d{1,2}$/.test(text) || seconds < 1 || seconds > 60) throw new Error('not a number of seconds from 1 to 60')
+  return seconds * 1000
+}
+
 /** @throws Error that says what a peer id is */
 export function parsePeer(text: string): string {
   if (!/^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/.test(text)) throw new Error('not a peer id, which begins with 12D3KooW: see igor id')

@@ -32,6 +32,8 @@ export interface UpOptions {
   readonly witness: boolean
   /** `etcd://host:port`, for a witness that several nodes serve. */
   readonly witnessStore?: string
+  /** Of the leases that the witness grants. */
+  readonly witnessLeaseMs?: number
   readonly relays: readonly string[]
   readonly announce?: readonly string[]
   readonly iceServers: readonly IceServer[]
@@ -141,7 +143,7 @@ async function refuseSecond(dataDir: string, signal: AbortSignal): Promise<void>
 }
 
 async function makeNode(options: UpOptions): Promise<Node> {
-  const { witnessStore } = options
+  const { witnessStore, witnessLeaseMs } = options
   const shared = witnessStore === undefined ? undefined : await openSharedWitness(witnessStore)
   const { dataDir, name, policy, relays, announce, iceServers, host, port, onevent } = options
   try {
@@ -149,7 +151,10 @@ async function makeNode(options: UpOptions): Promise<Node> {
       dataDir,
       listen: { host, ...nodePorts(port) },
       policy,
-      witness: shared === undefined ? options.witness : { shared },
+      witness: options.witness && {
+        ...(shared === undefined ? {} : { shared }),
+        ...(witnessLeaseMs === undefined ? {} : { leaseMs: witnessLeaseMs }),
+      },
       relays,
       iceServers,
       onwarning: ({ message }) => onevent({ level: 'warn', message }),
