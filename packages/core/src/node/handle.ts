@@ -264,7 +264,9 @@ export const createHandle = (id: string, node: Handles): Agent => {
       const { here, host } = node.status(id)
       if (here) yield* watchHere(signal)
       else {
-        for await (const event of watchAt(context, host, id, await proofFor(), signal)) {
+        using gone = onceGone(host)
+        const until = AbortSignal.any([signal, gone.signal])
+        for await (const event of watchAt(context, host, id, await proofFor(), until)) {
           if (event.type !== 'status') {
             yield event
             continue
@@ -282,6 +284,28 @@ export const createHandle = (id: string, node: Handles): Agent => {
     } catch (error) {
       if (signal.aborted) return
       if (error instanceof IgorError && error.code === 'NOT_OWNER') throw error
+    }
+  }
+
+  /** Ends soon after the agent is known to live elsewhere: a host that froze or died never says so itself. */
+  function onceGone(host: string): { readonly signal: AbortSignal } & Disposable {
+    const left = new AbortController()
+    const over = new AbortController()
+    const off = node.onchange(() => {
+      if (node.status(id).host === host) return
+      off()
+      // One that is alive has its last words to say.
+      clock.sleep(LOOK_MS * 4, over.signal).then(
+        () => left.abort(),
+        () => {},
+      )
+    })
+    return {
+      signal: left.signal,
+      [Symbol.dispose]: () => {
+        off()
+        over.abort()
+      },
     }
   }
 
