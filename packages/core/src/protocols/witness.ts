@@ -11,7 +11,7 @@ import { IgorError } from '../errors.ts'
 import { type Channel, MAX_FRAME } from '../platform.ts'
 import { MAX_RELEASE_BYTES } from '../witness/release.ts'
 import { type Claim, type CommitAnswer, MAX_WANT, type RenewAnswer, type WitnessService } from '../witness/service.ts'
-import { ANSWER_MS, deadline, type Fields, fieldsOf, hear, type Message, readError, say, violation } from './wire.ts'
+import { ANSWER_MS, deadline, type Fields, fieldsOf, hear, MAX_MESSAGE, type Message, readError, say, violation } from './wire.ts'
 
 export const WITNESS_PROTOCOL = '/igor/witness/1.0.0'
 
@@ -27,6 +27,8 @@ const FRAME_BYTES = 512 * 1024
 /** Blocks that may come unasked, in the commit's own frame. */
 export const PUSH_BYTES = FRAME_BYTES
 const MAX_PUSH = 256
+/** A small question has its answer, or another way is tried before the lease ends. */
+const SMALL_MS = 6000
 /** A batch of blocks may take this long on a slow line. */
 const BLOCKS_MS = 60_000
 
@@ -320,6 +322,7 @@ export const linkOver = (context: Context, channel: Channel, onend: () => void):
     messages: (n: number) => Iterable<Message>,
     onanswer: (fields: Fields, n: number) => Promise<{ readonly value: T } | undefined> | { readonly value: T } | undefined,
     signal?: AbortSignal,
+    ms = ANSWER_MS,
   ): Promise<T> => {
     if (failed !== undefined) throw failed
     const n = next++
@@ -336,7 +339,7 @@ export const linkOver = (context: Context, channel: Channel, onend: () => void):
         ring()
       },
     })
-    let limit = deadline(context.clock, ANSWER_MS, `the witness at ${peer}`, signal)
+    let limit = deadline(context.clock, ms, `the witness at ${peer}`, signal)
     const wake = (): void => ring()
     try {
       for (const message of messages(n)) await say(channel, message, limit.signal)
@@ -357,6 +360,13 @@ export const linkOver = (context: Context, channel: Channel, onend: () => void):
         limit.clear()
         limit = deadline(context.clock, BLOCKS_MS, `the witness at ${peer}`, signal)
       }
+    } catch (error) {
+      // It froze, or the line is cut and nobody knows: the next request finds another way.
+      if (limit.signal.aborted && signal?.aborted !== true) {
+        end(error)
+        channel.close().catch(() => {})
+      }
+      throw error
     } finally {
       limit.clear()
       waiting.delete(n)
@@ -387,12 +397,14 @@ export const linkOver = (context: Context, channel: Channel, onend: () => void):
           return undefined
         },
         signal,
+        blocks.reduce((sum, { length }) => sum + length, 0) > MAX_MESSAGE ? ANSWER_MS : SMALL_MS,
       ),
     renew: (agent, claim, signal) =>
       ask<RenewAnswer>(
         (n) => [{ type: 'renew', n, agent, ...claim }],
         (fields) => ({ value: readRenewal(fields) ?? wrong(fields) }),
         signal,
+        SMALL_MS,
       ),
     release: (bytes) =>
       ask(

@@ -17,6 +17,7 @@ import { freshBlocks, storedBlocks, submit, uncosigned } from './submit.ts'
 /** First wait after a failure; doubled up to the longest. */
 const RETRY_MS = 250
 const MAX_RETRY_MS = 4000
+const UNHEARD = 'its witness was not heard before its lease ended. It goes on when the witness is back'
 
 /** What the holder needs of a ledger. */
 export interface HeldLedger {
@@ -243,17 +244,32 @@ export const holdLease = (options: HolderOptions): Commitment => {
     // What is asked for meanwhile does not hurry a witness that does not answer.
     await clock.sleep(ms, failures > 0 ? signal : AbortSignal.any([signal, nudge.signal])).catch(() => {})
     if (nudge.signal.aborted) nudge = new AbortController()
+    lapse()
+  }
+
+  /** It stands still from now on, if its lease is over. */
+  const lapse = (): void => {
     leasing = look(leasing, reading())
-    if (isActive() && why === undefined && left() === 0) {
-      why = failures > 0 ? trouble : 'its lease has ended'
-      onchange()
+    if (!isActive() || why !== undefined || left() > 0) return
+    why = failures > 0 ? trouble : UNHEARD
+    onchange()
+  }
+
+  /** The lease may end while the witness is waited for. */
+  const lapsing = async (task: () => Promise<void>): Promise<void> => {
+    const done = new AbortController()
+    if (left() > 0) clock.sleep(left(), AbortSignal.any([signal, done.signal])).then(lapse, () => {})
+    try {
+      await task()
+    } finally {
+      done.abort()
     }
   }
 
   const loop = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        if (deposing === undefined) await turn()
+        if (deposing === undefined) await lapsing(turn)
         settle()
         if (!owes() && (ledger.row.state === 'retired' || ledger.row.state === 'recovery-required'))
           turnAway(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now (${ledger.row.state})`))
@@ -273,7 +289,7 @@ export const holdLease = (options: HolderOptions): Commitment => {
       return Math.max(0, left() - MARGIN_MS)
     },
     get why() {
-      return left() > 0 ? undefined : (why ?? (failures > 0 ? trouble : 'its lease has ended'))
+      return left() > 0 ? undefined : (why ?? (failures > 0 ? trouble : UNHEARD))
     },
     committed: () =>
       new Promise((resolve, reject) => {

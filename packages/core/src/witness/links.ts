@@ -6,8 +6,12 @@
  */
 import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
+import { deadline } from '../protocols/wire.ts'
 import { linkOver, linkToSelf, WITNESS_PROTOCOL, type WitnessAccess, type WitnessLink } from '../protocols/witness.ts'
 import type { WitnessService } from './service.ts'
+
+/** A witness that is there is reached in less. */
+const REACH_MS = 5000
 
 export interface Links {
   /**
@@ -29,6 +33,8 @@ export interface LinksOptions {
 export const createLinks = ({ context, own, servers }: LinksOptions): Links => {
   const { network } = context
   const open = new Map<string, Promise<WitnessLink>>()
+  /** Peers whose last channel ended by itself. */
+  const silent = new Set<string>()
   const self = own === undefined ? undefined : linkToSelf(context.peer, own.service, own.access)
 
   const dial = async (witness: string, hints: readonly string[], signal?: AbortSignal): Promise<WitnessLink> => {
@@ -36,15 +42,24 @@ export const createLinks = ({ context, own, servers }: LinksOptions): Links => {
     const targets = [
       ...new Set([...peers.map(({ peer }) => peer), witness, ...peers.flatMap(({ addresses }) => addresses), ...hints]),
     ]
+    const connected = new Set(network.links().flatMap(({ peer, direct }) => (direct ? [peer] : [])))
+    // First who is connected, last who was asked in vain: of several that serve one witness any will do.
+    const rank = (target: string): number => Number(!connected.has(target)) + 2 * Number(silent.has(target))
     let why = 'nobody in sight serves it'
-    for (const target of targets) {
-      signal?.throwIfAborted()
+    for (const target of targets.sort((a, b) => rank(a) - rank(b))) {
+      const limit = deadline(context.clock, REACH_MS, target, signal)
       try {
-        const channel = await network.open(target, WITNESS_PROTOCOL, { direct: true, ...(signal ? { signal } : {}) })
-        const link = linkOver(context, channel, () => open.delete(witness))
-        return link
+        const channel = await network.open(target, WITNESS_PROTOCOL, { direct: true, signal: limit.signal })
+        silent.delete(channel.peer)
+        return linkOver(context, channel, () => {
+          silent.add(channel.peer)
+          open.delete(witness)
+        })
       } catch (error) {
+        signal?.throwIfAborted()
         why = error instanceof Error ? error.message : String(error)
+      } finally {
+        limit.clear()
       }
     }
     throw new IgorError('WITNESS_UNREACHABLE', `the witness ${witness} cannot be reached: ${why}`)
