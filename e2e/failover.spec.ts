@@ -5,11 +5,11 @@ import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expectHistory, expectOneHost } from './fixtures/agents.ts'
 import { hasEtcd, startEtcd } from './fixtures/etcd.ts'
-import { conclude, expectStatus, lastTick, runWitnessed, statusAt, table } from './fixtures/failover.ts'
+import { conclude, expectStatus, lastTick, runWitnessed, table } from './fixtures/failover.ts'
 import { twoNetworks } from './fixtures/netns.ts'
 import { freePort, type Server, type Verdict } from './fixtures/server.ts'
 import { slowness } from './fixtures/slowness.ts'
-import { tabNode } from './fixtures/tab-node.ts'
+import { openTab, tabNode } from './fixtures/tab-node.ts'
 import { expect, test } from './fixtures/test.ts'
 
 /** Of the leases here; the default is five times as long. */
@@ -34,6 +34,84 @@ test('a closed tab: its agent goes on at the server', async ({ server, tab }) =>
   await log.above(lastTick(log))
   const verdict = await verify(home, agent)
   conclude({ what: 'a tab is closed', at, limitMs: 3500 * (await slowness()), before, logs: [log], verdict })
+})
+
+test('a reload keeps its own: the release is taken back', async ({ server, tab }) => {
+  const home = await server('home')
+  const first = await tab(home.url)
+  const agent = await first.start('counter', { guarded: true })
+  const log = home.follow(agent)
+  await log.above(5)
+  const at = performance.now()
+  await first.page.reload()
+  const before = lastTick(log)
+  const again = await tabNode(first.page)
+  await again.sees(agent, again.peerId)
+  await log.above(before + 20)
+  const verdict = await verify(home, agent)
+  conclude({ what: 'a tab is reloaded', at, limitMs: 3500 * (await slowness()), before, logs: [log], verdict, last: before })
+  expectHistory(verdict, agent, [again.peerId])
+})
+
+test('a closed tab with another one of the browser: one of them or the server has it', async ({ server, tab, profile }) => {
+  const home = await server('home')
+  const person = await profile()
+  const first = await tab(home.url, person)
+  const agent = await first.start('counter', { guarded: true })
+  const second = await tab(home.url, person)
+  const log = home.follow(agent)
+  await log.above(5)
+  await second.sees(agent, first.peerId)
+  const at = performance.now()
+  await first.page.close()
+  const before = lastTick(log)
+  await log.above(before + 30)
+  const verdict = await verify(home, agent)
+  conclude({ what: 'a tab is closed, another is open', at, limitMs: 3500 * (await slowness()), before, logs: [log], verdict })
+  const host = verdict.hosts.at(-1)?.peer ?? ''
+  expect([home.peerId, second.peerId]).toContain(host)
+  expectHistory(verdict, agent, [first.peerId, host])
+  await expectOneHost(agent, host, { servers: [home], tabs: [second] })
+})
+
+test('a killed browser: its agent goes on at the server', async ({ server, ownBrowser }) => {
+  const home = await server('home', ...LEASE)
+  const browser = await ownBrowser()
+  const first = await openTab(await browser.context(), home.url)
+  const agent = await first.start('counter', { guarded: true })
+  const log = home.follow(agent)
+  await log.above(5)
+  const at = performance.now()
+  await browser.kill()
+  const before = lastTick(log)
+  await expectStatus(home, agent, { host: home.peerId, here: true, state: 'active', epoch: 2 })
+  await log.above(before)
+  const verdict = await verify(home, agent)
+  conclude({ what: 'a browser is killed', at, limitMs: await limit(), before, logs: [log], verdict })
+})
+
+test('a frozen tab: when it comes back it ticks nothing that it lost, and knows where its agent is', async ({
+  server,
+  ownBrowser,
+}) => {
+  const home = await server('home', ...LEASE)
+  const browser = await ownBrowser()
+  const first = await openTab(await browser.context(), home.url)
+  const agent = await first.start('counter', { guarded: true })
+  const log = home.follow(agent)
+  await log.above(5)
+  const thaw = await browser.freeze()
+  const at = performance.now()
+  const before = lastTick(log)
+  await expectStatus(home, agent, { host: home.peerId, here: true, state: 'active', epoch: 2 })
+  await log.above(before)
+  await thaw()
+  await first.sees(agent, home.peerId)
+  await log.above(lastTick(log) + 20)
+  const verdict = await verify(home, agent)
+  conclude({ what: 'a tab is frozen for longer than its lease', at, limitMs: await limit(), before, logs: [log], verdict })
+  expectHistory(verdict, agent, [first.peerId, home.peerId])
+  await expectOneHost(agent, home.peerId, { servers: [home], tabs: [first] })
 })
 
 test('a killed server: its agents go on at their witness; started again it knows that they moved', async ({ server }) => {
@@ -112,32 +190,37 @@ test('a data folder set back: it goes on from what its witness has', async ({ se
 test('two machines import copies of one file: one wins, the other is told why', async ({ server, folder }) => {
   const home = await server('home', ...LEASE)
   const relay = ['--headless', '--relay', home.multiaddrs[0] as string]
-  const far = await server('far', ...relay)
+  const [far, one, other] = await Promise.all([server('far', ...relay), server('one', ...relay), server('other', ...relay)])
   const agent = await runWitnessed(far, home.peerId, 'never')
   const log = home.follow(agent)
   await log.above(5)
-  const file = join(folder, 'copy.car')
-  const keys = join(folder, 'my.keys')
-  await far.run('export', agent, '-o', file)
-  await far.run('keys', 'export', '-o', keys)
-  const [one, other] = await Promise.all([server('one', ...relay), server('other', ...relay)])
-  const held = await one.run('import', file, '--key', keys)
-  expect(held).toMatchObject({ code: 1 })
-  await far.end('SIGKILL')
+  // What is copied is the last that it did.
+  await far.ask('pause', agent)
+  const [file, keys] = [join(folder, 'copy.car'), join(folder, 'my.keys')]
+  await far.ask('export', agent, '-o', file)
+  await far.ask('keys', 'export', '-o', keys)
+  const take = (at: Server) => at.run('import', file, '--key', keys)
+  expect((await take(one)).stderr, 'its holder lives').toMatch(/may still run it for \d s/)
   const at = performance.now()
+  await far.end('SIGKILL')
   const before = lastTick(log)
-  const tries = [one, other].map(async (each) => {
-    for (;;) {
-      const ran = await each.run('import', file, '--key', keys)
-      if (!/LEASE_HELD|may still run/.test(ran.stderr)) return ran
-    }
-  })
-  const ran = await Promise.all(tries)
-  expect(ran.map(({ code }) => code).sort(), ran.map(({ stderr }) => stderr).join()).toEqual([0, 1])
-  void at
-  void before
-  void statusAt
-  console.log(held.stderr, ran)
+  const ran = await Promise.all(
+    [one, other].map(async (each) => {
+      for (;;) {
+        const done = await take(each)
+        if (!/may still run it/.test(done.stderr)) return done
+      }
+    }),
+  )
+  const said = ran.map(({ stderr }) => stderr).join('')
+  expect(ran.map(({ code }) => code).sort(), said).toEqual([0, 1])
+  expect(said).toMatch(/later history .* igor recover/)
+  const winner = ran[0]?.code === 0 ? one : other
+  await winner.ask('resume', agent)
+  await log.above(before + 5)
+  const verdict = await verify(winner, agent)
+  conclude({ what: 'two machines import copies of one file', at, limitMs: await limit(), before, logs: [log], verdict })
+  expect(verdict.hosts.map(({ peer }) => peer)).toEqual([far.peerId, winner.peerId])
 })
 
 test('a witness down and back: the holder stands still, says so, and goes on', async ({ server }) => {
@@ -148,7 +231,9 @@ test('a witness down and back: the holder stands still, says so, and goes on', a
   const log = far.follow(agent)
   await log.above(5)
   await home.end('SIGKILL')
+  const gone = performance.now()
   await expectStatus(far, agent, { state: 'halted', reason: expect.stringMatching(/witness/), leaseMs: 0 })
+  expect(performance.now() - gone).toBeLessThan(await limit())
   const before = lastTick(log)
   home = await server('home', ...LEASE, ...port)
   const at = performance.now()
@@ -202,6 +287,7 @@ test('a witness in etcd: a member and a relay die, the agent goes on; its host d
     const [one, other] = await Promise.all([server('one', ...witness), server('other', ...witness)])
     const far = await server('far', '--headless', '--relay', one.multiaddrs[0] as string, other.multiaddrs[0] as string)
     const { witness: id } = (await (await fetch(new URL('node.json', one.url))).json()) as { witness: string }
+    await expect.poll(async () => (await far.ask<unknown[]>('peers')).length).toBe(2)
     const agent = await runWitnessed(far, id)
     const log = other.follow(agent)
     await log.above(5)
@@ -231,4 +317,3 @@ test('a witness in etcd: a member and a relay die, the agent goes on; its host d
     await etcd.stop()
   }
 })
-void tabNode

@@ -277,6 +277,14 @@ export const fakeNode = (world: World): IgorNode => {
         },
       }
     },
+    async recover(id) {
+      const agent = find(id)
+      await wait(400)
+      const { reason: _resolved, ...status } = agent.status
+      agent.status = { ...status, host: self, here: true, state: 'active' }
+      changed()
+      return this.agent(id)
+    },
     agents: () => [...agents.values()].map((agent) => agent.status),
     peers: () =>
       peers

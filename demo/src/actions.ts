@@ -111,6 +111,13 @@ export const resumeAgent = (app: App, status: AgentStatus): Promise<boolean> =>
     app.note('info', `${status.name} goes on`, status.agent)
   })
 
+export const recoverAgent = (app: App, status: AgentStatus, force: boolean): Promise<boolean> =>
+  act(app, status.agent, 'recovering', `${status.name} was not recovered`, async () => {
+    await app.node.recover(status.agent, { force })
+    app.announce(`${status.name} goes on here.`)
+    app.note('info', `${status.name} was recovered by its owner, and goes on here`, status.agent)
+  })
+
 export const retireAgent = (app: App, status: AgentStatus): Promise<boolean> =>
   act(app, status.agent, 'retiring', `${status.name} was not retired`, async (agent) => {
     await agent.retire()

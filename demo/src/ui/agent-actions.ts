@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { act, pauseAgent, resumeAgent, retireAgent, upgradeAgent } from '../actions.ts'
+import { act, pauseAgent, recoverAgent, resumeAgent, retireAgent, upgradeAgent } from '../actions.ts'
 import type { AgentStatus } from '../api.ts'
 import { type Archipelago, mayOrder } from '../archipelago.ts'
 import { h, type Piece, setAttr, setText, show } from '../dom.ts'
 import { chooseFiles, saveFile } from '../files.ts'
-import { placeOf } from '../names.ts'
+import { placeOf, withNames } from '../names.ts'
 import { type App, agentOf } from '../state.ts'
 import { count, fileName } from '../words.ts'
 import { openMoveMenu } from './card.ts'
@@ -86,6 +86,20 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
     },
     true,
   )
+  const recover = button('play', 'action-recover', 'Recover it here', async (status) => {
+    const witnessed = status.witness !== null
+    const yes = await confirm({
+      title: `Recover ${status.name} here?`,
+      text: `${withNames(app.node, status.reason ?? '')} ${
+        witnessed
+          ? 'Its witness gives it to this tab from the last record that it has, unless somebody still runs it.'
+          : 'It has no witness that could say who runs it. If you recover it, it goes on here from what this tab has, and that nobody else goes on with it rests on your word: its history shows that.'
+      }`,
+      yes: 'Recover it here',
+      danger: !witnessed,
+    })
+    if (yes) await recoverAgent(app, status, !witnessed)
+  })
   const retire = button('end', 'action-retire', 'Retire', async (status) => {
     const yes = await confirm({
       title: `Retire ${status.name}?`,
@@ -120,7 +134,7 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
     true,
   )
   const why = h('p', { class: 'hint', id: 'not-owner' })
-  const el = h('div', { class: 'actions' }, move.el, pause.el, resume.el, exporter.el, more.el, retire.el, why)
+  const el = h('div', { class: 'actions' }, recover.el, move.el, pause.el, resume.el, exporter.el, more.el, retire.el, why)
   return {
     el,
     update(status) {
@@ -128,6 +142,10 @@ export const agentActions = (app: App, id: string, map: () => Archipelago): Piec
       const busy = app.state.busy.get(id)
       const moving = app.state.runs.has(id) || status.state === 'moving'
       const paused = status.state === 'paused'
+      const halted = status.state === 'halted' && status.leaseMs === undefined
+      show(recover.el, halted && order.ok)
+      setText(recover.words, busy === 'recovering' ? 'Recovering…' : 'Recover it here')
+      setAttr(recover.el, 'aria-disabled', busy !== undefined ? 'true' : undefined)
       const rests = status.state === 'faulted' || status.state === 'exhausted'
       show(pause.el, !paused && !rests)
       show(resume.el, paused || rests)

@@ -171,6 +171,13 @@ export interface ImportOptions extends Waiting {
   readonly witness?: string | null
 }
 
+export interface RecoverOptions extends Waiting {
+  /** Where it goes on: peer id, name or multiaddr. Default: here. */
+  readonly to?: string
+  /** Assert that the last holder is gone: from there one life rests on the owner. Where there is a witness it is not needed. */
+  readonly force?: boolean
+}
+
 export interface Peer {
   readonly id: string
   readonly name: string
@@ -214,6 +221,13 @@ export interface Node {
    * @throws IgorError UNKNOWN_AGENT | AMBIGUOUS_NAME
    */
   agent(nameOrId: string): Agent
+  /**
+   * Its owner's word that an agent goes on, where it is halted or its host is gone: from what its witness has, once the
+   * lease is over; without a witness from what this node has, and `force` says that nobody else goes on with it.
+   *
+   * @throws IgorError NOT_OWNER | LEASE_HELD (with how long it lasts) | NOT_AUTHORITATIVE | HANDOFF_REJECTED
+   */
+  recover(nameOrId: string, options?: RecoverOptions): Promise<Agent>
   /**
    * Moves every agent that lives here to that peer, as their host and without an order of their owners, as far
    * as their manifests allow it. One that cannot go stays, and goes on here.

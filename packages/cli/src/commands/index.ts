@@ -16,6 +16,7 @@ import { migrateCommand } from './migrate.ts'
 import { fundCommand, pauseCommand, resumeCommand, retireCommand, upgradeCommand } from './orders.ts'
 import { peersCommand } from './peers.ts'
 import { psCommand } from './ps.ts'
+import { recoverCommand } from './recover.ts'
 import { runCommand } from './run.ts'
 import { sendCommand } from './send.ts'
 import { simulateCommand } from './simulate.ts'
@@ -40,6 +41,7 @@ export function commands(io: Io): Command[] {
     fundCommand,
     upgradeCommand,
     retireCommand,
+    recoverCommand,
     exportCommand,
     importCommand,
     inspectCommand,

@@ -46,6 +46,7 @@ export interface Calls {
   fund: [Named & { amount: bigint }, AgentStatus]
   upgrade: [Named & { module: Uint8Array }, AgentStatus]
   retire: [Named, AgentStatus]
+  recover: [Named & { to?: string; force?: boolean }, AgentStatus]
   export: [Named & { to?: string; ready?: Uint8Array }, { agent: string; name: string; file: Uint8Array }]
   import: [{ file: Uint8Array; keys?: readonly Uint8Array[]; force?: boolean }, AgentStatus]
   passport: [Named, Passport]
@@ -149,6 +150,7 @@ export const checks: { [K in CallName]: Check<Calls[K][0]> } & { [K in StreamNam
   fund: shape<Calls['fund'][0]>({ agent: text, amount: money }),
   upgrade: shape<Calls['upgrade'][0]>({ agent: text, module: bytes(MAX_FILE) }),
   retire: named,
+  recover: shape<Calls['recover'][0]>({ agent: text, to: optional(text), force: optional(flag) }),
   export: shape<Calls['export'][0]>({ agent: text, to: optional(text), ready: optional(bytes(MAX_READY)) }),
   import: shape<Calls['import'][0]>({ file: bytes(MAX_FILE), keys: optional(seeds), force: optional(flag) }),
   passport: named,

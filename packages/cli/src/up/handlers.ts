@@ -52,6 +52,7 @@ export function createCalls({ node, info, stop }: Serving): CallHandlers {
       return handle.status
     },
     retire: order('retire'),
+    recover: async ({ agent, ...options }, signal) => (await node.recover(agent, { ...options, signal })).status,
     export: async ({ agent, to, ready }, signal) => {
       const handle = node.agent(agent)
       const target = to ?? ready

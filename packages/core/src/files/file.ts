@@ -294,7 +294,11 @@ const bringRecover = async (
   const read = async (cid: CID): Promise<Uint8Array | undefined> => blocks.get(cid.toString())
   const all = [...records, recover]
   if (chain.witness === witness) {
-    const { cosigned } = await submit(link, { chain: proposed, records: all, read }, context.signal)
+    const { cosigned } = await submit(link, { chain: proposed, records: all, read }, context.signal).catch((error) => {
+      if (!(error instanceof IgorError) || error.code !== 'NOT_AUTHORITATIVE') throw error
+      const later = `its witness has a later history of ${chain.agent} than this file`
+      throw new IgorError('NOT_AUTHORITATIVE', `${later}: go on from that one with igor recover ${chain.agent}`, { cause: error })
+    })
     return cosigned.at(-1) ?? recover
   }
   // One that comes after a witness that is gone begins with the whole history.

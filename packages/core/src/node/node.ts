@@ -7,7 +7,7 @@ import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
 import { type Context, nowMs } from '../agent/context.ts'
 import { appliesOrder } from '../agent/ledger.ts'
 import { DEFAULT_KEEP } from '../agent/retention.ts'
-import type { Agent, AgentEvent, Move, Node, NodeEvent, NodeOptions } from '../api.ts'
+import type { Agent, AgentEvent, ImportOptions, Move, Node, NodeEvent, NodeOptions, RecoverOptions } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { createExecutor } from '../execution/pool.ts'
 import { importFile } from '../files/file.ts'
@@ -20,7 +20,7 @@ import type { Platform } from '../platform.ts'
 import { BLOCKS_PROTOCOL, serveBlocks } from '../protocols/blocks.ts'
 import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '../protocols/order.ts'
 import type { Said, SaidAgent } from '../protocols/presence.ts'
-import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
+import { makeProof, serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { hearAnswer, say, violation } from '../protocols/wire.ts'
 import { serveWitness, WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { withJudge } from '../replay/verify.ts'
@@ -387,6 +387,54 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     return only.agent
   }
 
+  const takeFile = async (file: Uint8Array, given: ImportOptions): Promise<Agent> => {
+    const imported = await importFile(context, file, {
+      signer: (chain) => (owner.learn(chain.genesis.body) ? owner.signer(chain.agent) : undefined),
+      force: given.force ?? false,
+      ...(given.witness === undefined ? {} : { witness: given.witness?.split('/p2p/').at(-1) ?? null }),
+      executor,
+      admit: (manifest) => {
+        if (store.damaged)
+          throw new IgorError('STORE_DAMAGED', 'the data of this node was damaged: import it into a node with a new data folder')
+        if (roomOf(house()) === 0)
+          throw new IgorError('QUOTA', `this node has no room for another agent (${policy.maxAgents ?? DEFAULT_MAX_AGENTS})`)
+        checkGuest(house(), manifest)
+      },
+    })
+    // How long it was carried: since its handoff record, by both clocks.
+    residents.arrived({ ...imported, since: clock.elapsed() - Math.max(0, nowMs(clock) - imported.leftAt) })
+    changed()
+    return createHandle(imported.ledger.agent, handles)
+  }
+
+  const recover = async (agent: string, given: RecoverOptions = {}): Promise<Agent> => {
+    const { signal } = given
+    const sign = owner.signer(agent)
+    const to = given.to === undefined ? network.id : await resolve(given.to, signal)
+    const known = (await service?.chain(agent))?.witness ?? residents.ledger(agent)?.chain.witness
+    if (known === null) return recoverAlone(agent, to, given)
+    const proof = await makeProof(agent, network.id, nowMs(clock), sign)
+    // Its host, who could say which it is, may be gone.
+    const inSight = heard.said().flatMap(({ witness }) => witness ?? [])
+    for (const witness of known === undefined ? new Set(inSight) : [known]) {
+      try {
+        await (await links.to(witness, [], signal)).takeover(agent, { to, proof }, signal)
+        return createHandle(agent, handles)
+      } catch (error) {
+        if (known !== undefined || !(error instanceof IgorError) || error.code !== 'UNKNOWN_AGENT') throw error
+      }
+    }
+    return recoverAlone(agent, to, given)
+  }
+
+  /** From here one life rests on the owner's word. */
+  const recoverAlone = async (agent: string, to: string, given: RecoverOptions): Promise<Agent> => {
+    const handle = createHandle(agent, handles)
+    await takeFile(await handle.export(given), { force: given.force ?? false })
+    if (to !== network.id) await handle.moveTo(to, given)
+    return handle
+  }
+
   return {
     id: network.id,
     name,
@@ -395,30 +443,12 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     },
     witness: service?.id,
     spawn: async (given) => createHandle((await residents.spawn(given, owner)).agent, handles),
-    import: async (file, given = {}): Promise<Agent> => {
+    import: async (file, given = {}) => {
       if (given.key !== undefined) await owner.add(given.key)
-      const imported = await importFile(context, file, {
-        signer: (chain) => (owner.learn(chain.genesis.body) ? owner.signer(chain.agent) : undefined),
-        force: given.force ?? false,
-        ...(given.witness === undefined ? {} : { witness: given.witness?.split('/p2p/').at(-1) ?? null }),
-        executor,
-        admit: (manifest) => {
-          if (store.damaged)
-            throw new IgorError(
-              'STORE_DAMAGED',
-              'the data of this node was damaged: import it into a node with a new data folder',
-            )
-          if (roomOf(house()) === 0)
-            throw new IgorError('QUOTA', `this node has no room for another agent (${policy.maxAgents ?? DEFAULT_MAX_AGENTS})`)
-          checkGuest(house(), manifest)
-        },
-      })
-      // How long it was carried: since its handoff record, by both clocks.
-      residents.arrived({ ...imported, since: clock.elapsed() - Math.max(0, nowMs(clock) - imported.leftAt) })
-      changed()
-      return createHandle(imported.ledger.agent, handles)
+      return takeFile(file, given)
     },
     agent: (nameOrId) => createHandle(find(nameOrId), handles),
+    recover: (nameOrId, given) => recover(find(nameOrId), given),
     handOver: async (peer, given = {}) => {
       const to = await reachable(await resolve(peer, given.signal))
       if (to === network.id) throw new IgorError('BAD_REQUEST', 'an agent is handed over to another node')

@@ -166,7 +166,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       if (witness === null || authority.by !== context.peer) return
       try {
         const link = await context.links.to(witness, [], ended.signal)
-        await link.takeover(agent, ended.signal)
+        await link.takeover(agent, {}, ended.signal)
         return
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)

@@ -32,11 +32,20 @@ const SMALL_MS = 6000
 /** A batch of blocks may take this long on a slow line. */
 const BLOCKS_MS = 60_000
 
+export interface TakeoverWish {
+  /** Peer id of who shall have it; default: who asks. */
+  readonly to?: string
+  /** The owner's word for who asks. */
+  readonly proof?: Uint8Array
+}
+
 export interface WitnessAccess {
   /** Who may read the history that the witness keeps. @throws IgorError NOT_OWNER */
   mayRead(agent: string, peer: string, proof: Uint8Array | undefined): Promise<void>
-  /** Moves the agent to the peer that held it and lost its copy, once its lease is over. */
-  takeover(agent: string, peer: string): Promise<void>
+  /**
+   * Moves the agent once its lease is over, to `to`: because the peer held it and lost its copy, or has its owner's word.
+   */
+  takeover(agent: string, peer: string, wish?: TakeoverWish): Promise<void>
 }
 
 const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
@@ -185,7 +194,10 @@ export const serveWitness =
           case 'release':
             return { type: 'released', taken: await service.release(fields.bytes('release', MAX_RELEASE_BYTES)) }
           case 'takeover':
-            await access.takeover(agent, peer)
+            await access.takeover(agent, peer, {
+              ...(fields.has('to') ? { to: fields.text('to', 128) } : {}),
+              ...(fields.has('proof') ? { proof: fields.bytes('proof', 4096) } : {}),
+            })
             return { type: 'taken' }
           case 'fetch': {
             await access.mayRead(agent, peer, fields.has('proof') ? fields.bytes('proof', 4096) : undefined)
@@ -264,7 +276,7 @@ export interface WitnessLink {
   renew(agent: string, claim: Claim, signal?: AbortSignal): Promise<RenewAnswer>
   release(bytes: Uint8Array): Promise<boolean>
   records(agent: string, proof?: Uint8Array, signal?: AbortSignal): Promise<readonly LineageRecord[]>
-  takeover(agent: string, signal?: AbortSignal): Promise<void>
+  takeover(agent: string, wish?: TakeoverWish, signal?: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -283,7 +295,7 @@ export const linkToSelf = (peer: string, service: WitnessService, access: Witnes
   renew: (agent, claim) => service.renew(peer, agent, claim),
   release: (bytes) => service.release(bytes),
   records: async (agent) => (await service.records(agent)) ?? [],
-  takeover: (agent) => access.takeover(agent, peer),
+  takeover: (agent, wish) => access.takeover(agent, peer, wish),
   close: async () => {},
 })
 
@@ -423,11 +435,12 @@ export const linkOver = (context: Context, channel: Channel, onend: () => void):
         signal,
       )
     },
-    takeover: (agent, signal) =>
+    takeover: (agent, wish = {}, signal) =>
       ask(
-        (n) => [{ type: 'takeover', n, agent }],
+        (n) => [{ type: 'takeover', n, agent, ...wish }],
         (fields) => (fields.type === 'taken' ? { value: undefined } : wrong(fields)),
         signal,
+        BLOCKS_MS,
       ),
     close: async () => {
       end(new IgorError('CHANNEL_FAILED', `the channel to the witness at ${peer} was closed`))

@@ -210,16 +210,17 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       if ((await manifestOf(chain))?.public === true) return
       throw new IgorError('NOT_OWNER', `${agent} is not public: its history is for its owner and its hosts`)
     },
-    takeover: async (agent, peer) => {
+    takeover: async (agent, peer, { to = peer, proof } = {}) => {
       const chain = await service.chain(agent)
       if (chain === undefined) throw new IgorError('UNKNOWN_AGENT', `${agent} is not known here`)
-      if (chain.authority.by !== peer || chain.authority.status !== 'held')
+      const holds = chain.authority.by === peer && chain.authority.status === 'held'
+      if (!options.isOwner(agent, peer, proof) && !(holds && to === peer))
         throw new IgorError('NOT_AUTHORITATIVE', `${agent} lives at ${chain.authority.by}`)
       const left = await service.takeoverIn(agent)
       if (left === undefined) throw new IgorError('AGENT_HALTED', `its witness cannot move ${agent} now`)
       if (left > 0 || taking.has(agent))
         throw new IgorError('LEASE_HELD', `${agent} may still run somewhere for ${Math.ceil(left / 1000)} s`)
-      await begin(agent, () => give(chain, peer))
+      await begin(agent, () => give(chain, to))
     },
     start: () => {
       running ??= loop()
