@@ -223,6 +223,58 @@ test('two machines import copies of one file: one wins, the other is told why', 
   expect(verdict.hosts.map(({ peer }) => peer)).toEqual([far.peerId, winner.peerId])
 })
 
+test('its host is gone for good: its owner recovers it elsewhere', async ({ server, folder }) => {
+  const home = await server('home', ...LEASE)
+  const relay = ['--headless', '--relay', home.multiaddrs[0] as string]
+  const [far, near] = await Promise.all([server('far', ...relay), server('near', ...relay)])
+  const agent = await runWitnessed(far, home.peerId, 'never')
+  const log = near.follow(agent)
+  await log.above(5)
+  const keys = join(folder, 'my.keys')
+  await far.ask('keys', 'export', '-o', keys)
+  expect((await near.run('recover', agent)).stderr).toMatch(/does not hold the key/)
+  await near.ask('keys', 'import', keys)
+  expect((await near.run('recover', agent)).stderr, 'its holder lives').toMatch(/may still run somewhere for \d s/)
+  const at = performance.now()
+  await far.end('SIGKILL')
+  const before = lastTick(log)
+  for (;;) {
+    const ran = await near.run('recover', agent)
+    if (ran.code === 0) break
+    expect(ran.stderr).toMatch(/may still run somewhere/)
+  }
+  await log.above(before)
+  const verdict = await verify(near, agent)
+  conclude({ what: 'its owner says `igor recover`', at, limitMs: await limit(), before, logs: [log], verdict })
+  expectHistory(verdict, agent, [far.peerId, near.peerId])
+})
+
+test('a browser set back without its other half: its agent halts, says why, and its owner recovers it there', async ({
+  server,
+  tab,
+}) => {
+  const home = await server('home')
+  const first = await tab(home.url)
+  const agent = await first.start('counter')
+  await first.ticks(agent, 5)
+  const { page } = first
+  await page.evaluate(() => {
+    for (const key of Object.keys(localStorage)) if (/\/incarnation\//.test(key)) localStorage.setItem(key, '00'.repeat(16))
+  })
+  await page.reload()
+  const again = await tabNode(page)
+  await again.sees(agent, again.peerId, 'halted')
+  await again.open(agent)
+  await expect(page.getByTestId('reason')).toContainText('found at another place')
+  const stood = await again.tick(agent)
+  await page.getByTestId('action-recover').click()
+  await expect(page.getByTestId('confirm')).toContainText('rests on your word')
+  await page.getByTestId('confirm-yes').click()
+  await again.sees(agent, again.peerId, 'active')
+  await again.ticks(agent, 5, stood)
+  await expect(page.getByTestId('action-recover')).toBeHidden()
+})
+
 test('a witness down and back: the holder stands still, says so, and goes on', async ({ server }) => {
   const port = ['--port', String(await freePort())]
   let home = await server('home', ...LEASE, ...port)
