@@ -23,6 +23,7 @@ const names = [
     'fund',
     'upgrade',
     'retire',
+    'recover',
     'simulate',
   ],
   ...['export', 'import', 'inspect', 'verify', 'keys', 'keys export', 'keys import'],
@@ -42,6 +43,7 @@ const asking: readonly (readonly string[])[] = [
   ['resume', 'scout'],
   ['fund', 'scout', '2.5'],
   ['retire', 'scout', '--yes'],
+  ['recover', 'scout'],
   ['export', 'scout'],
   ['keys', 'export'],
 ]

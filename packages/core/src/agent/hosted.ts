@@ -135,7 +135,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
   let durableAt = clock.elapsed()
   let more = false
   let followers = 0
-  let boundAt = clock.elapsed()
+  // Who watches sees at once that it goes on here.
+  let boundAt = clock.elapsed() - BIND_MS
   let bindNow = false
   /** What is seen, or answered, when it is committed. */
   const outbox: Promised[] = []
