@@ -1,4 +1,4 @@
-import type { MovePhase, Peer } from '@igor/core'
+import type { AgentStatus, MovePhase, Peer } from '@igor/core'
 import { expectCountKept, expectEveryTickOnce, expectTick, runOn } from './fixtures/agents.ts'
 import type { Server, Verdict } from './fixtures/server.ts'
 import { expect, test } from './fixtures/test.ts'
@@ -59,6 +59,10 @@ for (const victim of ['target', 'source'] as const) {
       await log.stop()
       if (at !== target) continue
       hosts.push(target.peerId, source.peerId)
+      // It asks whoever it left the agent to, and orders what lives elsewhere there.
+      await expect
+        .poll(async () => (await source.ask<AgentStatus[]>('ps', '--all')).find((status) => status.agent === agent)?.host)
+        .toBe(target.peerId)
       await Promise.all([seesDirectly(source, target), seesDirectly(target, source)])
       await source.migrate(agent, source.peerId)
     }

@@ -9,8 +9,9 @@ import type { App, State } from './state.ts'
 
 const KEY = 'igor.guard-new-agents'
 
-/** True where there is a witness to ask. */
-export const canGuard = ({ site, serverLost }: State): boolean => site?.witness !== undefined && serverLost === undefined
+/** True where there is a witness that can be asked. */
+export const canGuard = ({ site, peers }: State): boolean =>
+  site?.witness !== undefined && peers.some(({ id, link }) => id === site.peerId && link !== 'none')
 
 export const wantsGuard = (): boolean => localStorage.getItem(KEY) !== 'no'
 

@@ -7,12 +7,14 @@ import { fail } from './actions.ts'
 import type { Agent } from './api.ts'
 import { readBytes, type Sorted, sortFiles } from './files.ts'
 import { fetchParts, type GalleryItem, loadGallery } from './gallery.ts'
-import { guarded } from './guard.ts'
+import { canGuard, guarded, wantsGuard } from './guard.ts'
 import type { App } from './state.ts'
 import { said } from './words.ts'
 
 /** Who welcomed this browser, once somebody did. */
 const WELCOMED = 'igor.welcomed'
+/** A server that is there is in sight by then. */
+const SERVER_MS = 3000
 /** Whoever opens several tabs at once is welcomed once. */
 const WELCOME_LOCK = 'igor.welcome'
 
@@ -42,6 +44,22 @@ export const startFromGallery = async (app: App, item: GalleryItem): Promise<Age
   }
 }
 
+/** The first agent is one that goes on when this tab is closed, if its server can be asked soon. */
+const serverInSight = (app: App): Promise<void> =>
+  new Promise((resolve) => {
+    if (app.state.site?.witness === undefined || !wantsGuard()) return resolve()
+    const end = (): void => {
+      off()
+      clearTimeout(limit)
+      resolve()
+    }
+    const limit = setTimeout(end, SERVER_MS)
+    const off = app.node.onchange(() => {
+      if (canGuard({ ...app.state, peers: app.node.peers() })) end()
+    })
+    if (canGuard({ ...app.state, peers: app.node.peers() })) end()
+  })
+
 /** On the first visit of a browser there is somebody already: the first agent of the gallery. */
 const welcome = async (app: App): Promise<void> => {
   await navigator.locks.request(WELCOME_LOCK, { ifAvailable: true }, async (lock) => {
@@ -53,6 +71,7 @@ const welcome = async (app: App): Promise<void> => {
       localStorage.setItem(WELCOMED, 'before')
       return
     }
+    await serverInSight(app)
     const agent = await startFromGallery(app, first)
     if (agent !== undefined) localStorage.setItem(WELCOMED, agent.id)
   })

@@ -190,7 +190,9 @@ export const createHandle = (id: string, node: Handles): Agent => {
     moveTo: async (peer, options = {}) => {
       owner.signer(id)
       const target = await node.resolve(peer, options.signal)
-      if (node.status(id).host === target) throw new IgorError('BAD_REQUEST', `${node.status(id).name} lives there already`)
+      // On its way from here it lives nowhere yet: who answers the order says so.
+      if (node.status(id).host === target && node.status(id).state !== 'moving')
+        throw new IgorError('BAD_REQUEST', `${node.status(id).name} lives there already`)
       const move = await order({ kind: 'move', to: target }, options.signal)
       if (move === undefined) throw new IgorError('HANDOFF_FAILED', 'the host did not say how the move went')
       return move
