@@ -29,6 +29,8 @@ interface Stored {
   readonly seed: Uint8Array
   readonly incarnation: Uint8Array
   readonly residence: string
+  /** Found elsewhere, and its agents do not stand still yet: a start that is cut short must not make it forget. */
+  readonly displaced?: true
 }
 
 const readStored = (bytes: Uint8Array): Stored => {
@@ -76,10 +78,19 @@ const readOrMake = async (store: Store, crypto: Crypto, slot: string, residence:
     return { ...fresh, displaced: false }
   }
   const stored = readStored(bytes)
-  if (residence === undefined || residence === stored.residence) return { ...stored, displaced: false }
-  const moved: Stored = { ...stored, incarnation: crypto.random(INCARNATION_BYTES), residence }
+  if (residence === undefined || residence === stored.residence) return { ...stored, displaced: stored.displaced === true }
+  const moved: Stored = { ...stored, incarnation: crypto.random(INCARNATION_BYTES), residence, displaced: true }
   await save(moved)
   return { ...moved, displaced: true }
+}
+
+/** Says that what had to stand still after the store was found elsewhere does so. */
+export const settleIdentity = async (store: Store, slot: string): Promise<void> => {
+  const key = keys.identity(slot)
+  const bytes = await store.get(key)
+  if (bytes === undefined) return
+  const { displaced: _, ...settled } = readStored(bytes)
+  await store.commit({ put: [[key, encode(settled)]], expect: [[key, bytes]] })
 }
 
 /** More seeds than this in one ring mean that something imports in a loop. */

@@ -183,10 +183,6 @@ export const createWorld = (options: WorldOptions): World => {
       syncUs: process.random.scaled(100, 30_000),
     })
     const store = await openLogStore(files, { random: (length) => process.random.bytes(length), compactAbove: COMPACT_ABOVE })
-    for (const key of await store.list(keys.authorities)) {
-      const row = await store.get(key).catch(() => undefined)
-      if (row !== undefined) checks.row(machine.index, key.slice(keys.authorities.length), decodeRow(row))
-    }
     const room = options.room?.(machine.index)
     const node = await createCoreNode(
       {
@@ -205,6 +201,11 @@ export const createWorld = (options: WorldOptions): World => {
       },
     )
     if (!process.alive) return
+    // What a restored disk says counts once the node has had its chance to notice.
+    for (const key of await store.list(keys.authorities)) {
+      const row = await store.get(key).catch(() => undefined)
+      if (row !== undefined) checks.row(machine.index, key.slice(keys.authorities.length), decodeRow(row))
+    }
     machine.node = node
     machine.peer = node.id
     machine.starting = false

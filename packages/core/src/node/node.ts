@@ -14,7 +14,7 @@ import { importFile } from '../files/file.ts'
 import { checkGuest, checkHouse, DEFAULT_MAX_AGENTS, roomOf } from '../handoff/policy.ts'
 import { HANDOFF_PROTOCOL } from '../handoff/source.ts'
 import { createArrivals, type Inbound } from '../handoff/target.ts'
-import { openIdentity, type Residence } from '../identity.ts'
+import { openIdentity, type Residence, settleIdentity } from '../identity.ts'
 import { nodeNameOf } from '../names.ts'
 import type { Platform } from '../platform.ts'
 import { BLOCKS_PROTOCOL, serveBlocks } from '../protocols/blocks.ts'
@@ -144,6 +144,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     onchange: changed,
     onticked: tell,
   })
+  if (identity.displaced) await settleIdentity(store, slot)
 
   const sayAgents = (): SaidAgent[] =>
     statuses()
