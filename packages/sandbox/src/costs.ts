@@ -6,8 +6,8 @@
  */
 import { Op } from './opcodes.ts'
 
-/** Changes whenever the same call would cost another amount of fuel. */
-export const COST_TABLE_VERSION = 1
+/** Changes whenever the same call would cost another amount of fuel, what the runtime's host functions charge included. */
+export const COST_TABLE_VERSION = 2
 
 /** Fuel by one-byte opcode, and by number behind 0xfc and 0xfd. */
 export const COST: Uint8Array = new Uint8Array(256).fill(1)

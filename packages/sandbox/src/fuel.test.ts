@@ -106,6 +106,76 @@ describe('fuel', () => {
     expect(asked).toEqual([1])
   })
 
+  describe('that a host function charges', () => {
+    const ASKS = `(module (import "env" "ask" (func $ask (param i32))) (memory 1)
+      (table funcref (elem $ask)) (type $t (func (param i32)))
+      (global $n (mut i32) (i32.const 0))
+      (func (export "asked") (result i32) (global.get $n))
+      (func (export "once") (param i32) (call $ask (local.get 0)))
+      (func (export "indirect") (param i32) (call_indirect (type $t) (local.get 0) (i32.const 0)))
+      (func (export "often") (param i32)
+        (loop $next
+          (call $ask (local.get 0))
+          (global.set $n (i32.add (global.get $n) (i32.const 1)))
+          (br_if $next (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))`
+    const asking = async () => {
+      const effects: number[] = []
+      let per = 0
+      const instance: Instance = await run(ASKS, {
+        env: {
+          ask: (n: number) => {
+            instance.charge(per)
+            effects.push(n)
+          },
+        },
+      })
+      return { instance, effects, charging: (amount: number) => (per = amount) }
+    }
+
+    test('is what the program has less, wherever it goes on', async () => {
+      const { instance, charging } = await asking()
+      for (const [name, n, calls] of [
+        ['once', 1, 1n],
+        ['indirect', 1, 1n],
+        ['often', 7, 7n],
+      ] as const) {
+        charging(0)
+        const own = used(instance, name, n)
+        charging(1000)
+        expect(used(instance, name, n), name).toBe(own + 1000n * calls)
+      }
+    })
+
+    test('ends the call before it had an effect when there is less', async () => {
+      const { instance, effects, charging } = await asking()
+      charging(1000)
+      for (const name of ['once', 'indirect', 'often']) {
+        const needed = used(instance, name, 2)
+        const done = effects.splice(0)
+        instance.setFuel(needed)
+        instance.call(name, 2)
+        expect(instance.fuel()).toBe(0n)
+        expect(effects.splice(0)).toEqual(done)
+        instance.setFuel(needed - 500n)
+        expect(fault(() => instance.call(name, 2))?.kind, name).toBe('out-of-fuel')
+        expect(effects.splice(0), name).toEqual(done.slice(0, -1))
+        expect(instance.fuel()).toBe(0n)
+      }
+    })
+
+    test('has no end where none was set', async () => {
+      const { instance, charging } = await asking()
+      charging(Number.MAX_SAFE_INTEGER)
+      instance.call('often', 100)
+      expect(instance.fuel()).toBeGreaterThan(2n ** 62n)
+    })
+
+    test('what is no amount is refused', async () => {
+      const { instance } = await asking()
+      for (const amount of [-1, 0.5, Number.NaN, 2 ** 53]) expect(refusal(() => instance.charge(amount)).code).toBe('BAD_CALL')
+    })
+  })
+
   test('another fault is that fault', async () => {
     const instance = await run(COUNT)
     instance.setFuel(LIMIT)

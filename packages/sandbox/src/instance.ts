@@ -58,6 +58,14 @@ export interface Instance {
   setFuel(limit: bigint): void
   /** What is left: exact after a call that returned, and the same in every engine; 0 when it was used up. */
   fuel(): bigint
+  /**
+   * Takes fuel as if the program had used it. For host functions, before they do anything: the program goes on with what is left.
+   *
+   * @param amount a whole number, 0 to 2^53 - 1
+   * @throws {Trap} `out-of-fuel`; let it pass
+   * @throws {SandboxError} `BAD_CALL`
+   */
+  charge(amount: number): void
   /** Runs the module's start function, if it has one. It does not run by itself. */
   start(): void
   /**
@@ -235,6 +243,12 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
     fuel: () => {
       const left = readFuel()
       return left < 0n ? 0n : left
+    },
+    charge: (amount) => {
+      if (!Number.isSafeInteger(amount) || amount < 0) throw new SandboxError('BAD_CALL', `fuel is charged in whole numbers, not ${amount}`)
+      const left = readFuel() - BigInt(amount)
+      writeFuel(left)
+      if (left < 0n) throw trap('out-of-fuel')
     },
     start: () => {
       if (layout.hasStart) run(exports[privateNames.start] as WasmFunction, [])
