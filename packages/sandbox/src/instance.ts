@@ -245,7 +245,8 @@ export function instantiate(compiled: Compiled, imports: Imports): Instance {
       return left < 0n ? 0n : left
     },
     charge: (amount) => {
-      if (!Number.isSafeInteger(amount) || amount < 0) throw new SandboxError('BAD_CALL', `fuel is charged in whole numbers, not ${amount}`)
+      if (!Number.isSafeInteger(amount) || amount < 0)
+        throw new SandboxError('BAD_CALL', `fuel is charged in whole numbers, not ${amount}`)
       const left = readFuel() - BigInt(amount)
       writeFuel(left)
       if (left < 0n) throw trap('out-of-fuel')

@@ -79,7 +79,7 @@ describe('an agent that pays', () => {
 
   it('rests when its budget is used up, loses nothing, and goes on when its owner adds funds, from anywhere', async () => {
     const a = await world.start(makeDisk(), { policy: { price: PRICE } })
-    const agent = await a.spawn({ module: first(), manifest: manifest({ tick_interval_ms: 10 }), budget: 200n })
+    const agent = await a.spawn({ module: first(), manifest: manifest({ tick_interval_ms: 10 }), budget: 20_000n })
     await eventually(a, () => agent.status.state === 'exhausted')
     const { tick, budget, reason } = agent.status
     expect(tick).toBeGreaterThan(2)
@@ -93,11 +93,11 @@ describe('an agent that pays', () => {
     const [seed = ''] = await again.exportKeys()
     await b.importKey(Uint8Array.from(seed.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)))
     await eventually(b, () => b.agents().some((one) => one.agent === agent.id && one.owned))
-    await b.agent(agent.id).fund(10_000n)
+    await b.agent(agent.id).fund(1_000_000n)
     await eventually(again, () => again.agent(agent.id).status.tick > tick)
     const { budget: left, state } = again.agent(agent.id).status
     expect(state).toBe('active')
-    expect(left).toBeLessThan(10_000n)
+    expect(left).toBeLessThan(1_000_000n)
     expect((await again.agent(agent.id).passport()).records).toBeGreaterThan(2)
     await expect(again.agent(agent.id).fund(0n)).rejects.toMatchObject({ code: 'BAD_REQUEST' })
     await expect(again.agent(agent.id).fund(2n ** 63n - 1n)).rejects.toMatchObject({ code: 'BAD_ORDER' })

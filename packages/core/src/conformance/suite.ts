@@ -116,7 +116,11 @@ const createLife = (spec: Case, compiled: Compiled, init: Uint8Array, from?: Mid
     history: from === undefined ? new Uint8Array(32) : hexToBytes(from.mark.history),
     traps: {},
   }
-  const host = { memory: () => instance.memory(), session: () => session as Session }
+  const host = {
+    memory: () => instance.memory(),
+    session: () => session as Session,
+    charge: (fuel: number) => instance.charge(fuel),
+  }
   const fresh = (): void => {
     instance = instantiate(compiled, { igor: igorImports(host, CAPABILITIES), [WASI]: wasiImports(host, CAPABILITIES) })
   }

@@ -144,11 +144,13 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
   const create = (): Live => {
     let current: Session | undefined
     let instance: Instance | undefined
+    const there = (): Instance => {
+      if (instance === undefined) throw new Error('a hostcall before the instance stood')
+      return instance
+    }
     const host = {
-      memory: () => {
-        if (instance === undefined) throw new Error('a hostcall before the instance stood')
-        return instance.memory()
-      },
+      memory: () => there().memory(),
+      charge: (fuel: number) => there().charge(fuel),
       session: () => {
         if (current === undefined) throw new Error('a hostcall outside of a tick')
         return current

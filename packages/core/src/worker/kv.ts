@@ -31,7 +31,7 @@ export interface KvDraft {
 }
 
 // One character a byte: a key of at most 256 bytes, as a Map can compare it.
-const nameOf = (key: Uint8Array): string => String.fromCharCode(...key)
+const nameOf = (key: Uint8Array): string => Reflect.apply(String.fromCharCode, undefined, key)
 
 export const emptyKv: Kv = { entries: new Map(), bytes: 0 }
 

@@ -10,6 +10,7 @@
  * @module
  */
 import { Trap } from '@igor/sandbox'
+import { PART_COST } from './hostcall-costs.ts'
 import { type Host, span } from './hostcalls.ts'
 
 const SUCCESS = 0
@@ -46,6 +47,7 @@ export const pollOneoff = (host: Host) => (subscriptions: number, events: number
   const session = host.session()
   const length = count >>> 0
   if (length === 0 || length > MAX_SUBSCRIPTIONS) return EINVAL
+  host.charge(length * PART_COST.subscription)
   // A copy: a program may have its events written over its subscriptions.
   const from = span(host, subscriptions, length * SUBSCRIPTION_BYTES).slice()
   const to = span(host, events, length * EVENT_BYTES)

@@ -9,7 +9,8 @@
  */
 import { Trap } from '@igor/sandbox'
 import { WASI, wasiNames } from './capabilities.ts'
-import { type Host, type HostFunction, MAX_RANDOM, opens, span } from './hostcalls.ts'
+import { bytesCost, PART_COST } from './hostcall-costs.ts'
+import { type Host, type HostFunction, MAX_RANDOM, metered, opens, span } from './hostcalls.ts'
 import { MAX_LINE } from './session.ts'
 import { pollOneoff } from './wasi-poll.ts'
 
@@ -52,6 +53,7 @@ const write = (host: Host, bytes: Uint8Array): void => {
     if (output.bytes.length === 0) output.bytes = new Uint8Array(MAX_LINE + 1)
     // One byte more than a line may have tells the log that it was cut.
     const fits = part.subarray(0, MAX_LINE + 1 - output.length)
+    host.charge(PART_COST.line + bytesCost('text', part.length))
     output.bytes.set(fits, output.length)
     output.length += fits.length
     if (newline < 0) return
@@ -64,6 +66,7 @@ const write = (host: Host, bytes: Uint8Array): void => {
 const fdWrite = (host: Host) => (fd: number, iovs: number, count: number, written: number) => {
   if (fd !== 1 && fd !== 2) return EBADF
   if (count >>> 0 > MAX_IOVS) return EINVAL
+  host.charge((count >>> 0) * PART_COST.buffer)
   const list = span(host, iovs, (count >>> 0) * 8)
   const view = new DataView(list.buffer, list.byteOffset, list.byteLength)
   let total = 0
@@ -122,9 +125,10 @@ export const wasiImports = (host: Host, granted: readonly string[]): Record<stri
   add('rand', 'random_get', (ptr: number, length: number) => {
     const out = span(host, ptr, length)
     if (out.length > MAX_RANDOM) return EINVAL
+    host.charge(bytesCost('random', out.length))
     host.session().random(out)
     return SUCCESS
   })
   add('log', 'fd_write', fdWrite(host))
-  return functions
+  return Object.fromEntries(Object.entries(functions).map(([name, call]) => [name, metered(host, name, call)]))
 }
