@@ -5,8 +5,10 @@ import { bundle } from './bundle.mjs'
 import { compareEngines } from './engines.mjs'
 import { findPlanted } from './planted.mjs'
 
+/** CI takes its time; whoever tests at a desk gets a taste. */
+const IS_LONG = process.env.IGOR_SIM === 'long'
 /** New ones each time. */
-const SEEDS = 2000
+const SEEDS = IS_LONG ? 2000 : 100
 /** Runs that are made in a page too. */
 const COMPARED = 5
 
@@ -28,13 +30,15 @@ export async function simStage() {
   console.log(text)
   passed += summary.runs - summary.failed.length
   failed += summary.failed.length
-  count(unseen.length === 0, `no run came to: ${unseen.join('; ')}`)
-  count(uncovered.length === 0, `no process ended at: ${uncovered.join('; ')}`)
+  // So few seeds do not come everywhere.
+  if (IS_LONG) count(unseen.length === 0, `no run came to: ${unseen.join('; ')}`)
+  if (IS_LONG) count(uncovered.length === 0, `no process ended at: ${uncovered.join('; ')}`)
 
   const seeds = Array.from({ length: COMPARED }, (_, i) => base + i)
   for (const { seed, node, page } of await compareEngines(await bundle(), seeds))
     count(node === page, `seed ${seed} is another run in a page: ${page} for ${node}`)
 
+  if (!IS_LONG) return { passed, failed }
   await findPlanted({
     ondone: ({ name, seeds: after, within }) => {
       count(after !== undefined, `planted, and not found in ${within} seeds: ${name}`)
