@@ -67,7 +67,15 @@ test('a closed tab with another one of the browser: one of them or the server ha
   const before = lastTick(log)
   await log.above(before + 30)
   const verdict = await verify(home, agent)
-  conclude({ what: 'a tab is closed, another is open', at, limitMs: 3500 * (await slowness()), before, logs: [log], verdict })
+  conclude({
+    what: 'a tab is closed, another is open',
+    at,
+    limitMs: 3500 * (await slowness()),
+    before,
+    logs: [log],
+    verdict,
+    last: before,
+  })
   const host = verdict.hosts.at(-1)?.peer ?? ''
   expect([home.peerId, second.peerId]).toContain(host)
   expectHistory(verdict, agent, [first.peerId, host])

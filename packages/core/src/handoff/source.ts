@@ -211,6 +211,9 @@ const precopy = async (context: Context, channel: Channel, ledger: Ledger, signa
     if (prepared.type !== 'prepared') throw violation(channel.peer, `${prepared.type} instead of prepared`)
     const cid = prepared.cid('state')
     const bytes = await ledger.readBlock(cid.multihash.digest)
+    // What it offered is dropped when somebody else has the agent.
+    if (ledger.row.state !== 'active-owner')
+      throw new IgorError('NOT_AUTHORITATIVE', `${ledger.agent} went on elsewhere before it could move`)
     if (bytes === undefined) throw violation(channel.peer, 'it prepared a state that was not offered')
     const block = decodeState(bytes)
     const now = ledger.current?.block

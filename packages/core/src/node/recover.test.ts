@@ -1,5 +1,7 @@
+import { decode } from '@ipld/dag-cbor'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Node } from '../api.ts'
+import type { Network } from '../platform.ts'
 import { systemClock } from '../worker/fixtures/clock.ts'
 import { createWorld, eventually, nextCount, spawnCounter, type World } from './fixtures/world.ts'
 
@@ -51,6 +53,44 @@ describe('its owner recovers an agent', () => {
     expect(next.count).toBe(next.tick)
     expect(target.agent(id).status).toMatchObject({ state: 'active', epoch: 3 })
     expect((await b.agent(id).passport()).asserted).toEqual([])
+  })
+
+  it('from a host that was about to move it: the move fails, and its target is not to blame', async () => {
+    const witness = await world.start(undefined, { witness: { leaseMs: 1000 }, policy: { maxAgents: 0 } })
+    const prepared = Promise.withResolvers<void>()
+    const goOn = Promise.withResolvers<void>()
+    const wrap = (network: Network): Network => ({
+      ...network,
+      handle: (protocol, handler, options) =>
+        network.handle(
+          protocol,
+          (channel) => {
+            const send = async (message: Uint8Array, signal?: AbortSignal): Promise<void> => {
+              if (decode<{ type: string }>(message).type === 'prepared') {
+                prepared.resolve()
+                await goOn.promise
+              }
+              await channel.send(message, signal)
+            }
+            return handler({ ...channel, send })
+          },
+          options,
+        ),
+    })
+    const slow = await world.start(undefined, { wrap })
+    for (const node of [a, b, slow]) await eventually(node, () => node.peers().length === 4)
+    const { id } = await spawnCounter(b, { witness: witness.id })
+    await nextCount(b.agent(id), 3)
+    const moving = b.agent(id).moveTo(slow.id)
+    const failed = expect(moving).rejects.toMatchObject({ code: 'NOT_AUTHORITATIVE' })
+    await prepared.promise
+    world.hub.cut(b.id, witness.id, true)
+    await a.importKey(Uint8Array.from((await b.exportKeys())[0]?.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)))
+    await recovered(a, id)
+    world.hub.cut(b.id, witness.id, false)
+    await eventually(b, () => !b.agent(id).status.here)
+    goOn.resolve()
+    await failed
   })
 
   it('without a witness by a word that its last host is gone, from what this node has', async () => {
