@@ -193,6 +193,7 @@ export const fakeNode = (world: World): IgorNode => {
         'this is a copy, and the key of its owner is not in this browser. Add the key, then import it again',
       )
     },
+    proofs: async () => [],
     handOver: async () => ({ moves: [], stayed: [] }),
     witness: undefined,
     releases: () => [],

@@ -191,12 +191,23 @@ export interface Peer {
   readonly agents: number
   /** Unix ms of its last word. */
   readonly seen: number
+  /** This node holds a proof that it signed two histories of an agent: no agent goes there, none comes from there. */
+  readonly forked?: true
 }
 
 /** What became of the agents of a node that gives them all away. */
 export interface HandedOver {
   readonly moves: readonly Move[]
   readonly stayed: readonly { readonly agent: string; readonly why: string }[]
+}
+
+/** That somebody signed two histories of an agent. Whoever has it can check it, with nothing else at hand. */
+export interface Proof {
+  /** Peer id of a host or witness, or the agent's DID: its owner. */
+  readonly signer: string
+  readonly agent: string
+  /** For `readForkProof` of the lineage, or `igor verify`. */
+  readonly bytes: Uint8Array
 }
 
 /** Something an operator should read. */
@@ -238,6 +249,8 @@ export interface Node {
   /** Here, once here, seen at peers, or owned. */
   agents(): readonly AgentStatus[]
   peers(): readonly Peer[]
+  /** Found or heard of, and checked, by this node: 256 at most. */
+  proofs(): Promise<readonly Proof[]>
   connect(multiaddr: string, options?: Waiting): Promise<string>
   /** A signed word, valid for a day, that this node takes one agent from a file made for it. */
   ready(): Promise<Uint8Array>

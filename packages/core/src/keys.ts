@@ -23,6 +23,9 @@ export const keys = {
   records: (agent: string): string => `agent/${agent}/record/`,
   /** A slot that this node used to refuse: written once, like a record's, though the agent never lived here. */
   refusal: (agent: string, epoch: number, seq: number): string => `agent/${agent}/refusal/${hex(epoch)}.${hex(seq)}`,
+  /** A proof that somebody forked an agent. */
+  fork: (signer: string, agent: string): string => `fork/${signer}/${agent}`,
+  forks: 'fork/',
   /** What ticks observed since the record of that slot, in rows. The first is there from the record on. */
   journalRow: (agent: string, epoch: number, seq: number, row: number): string =>
     `agent/${agent}/journal/${hex(epoch)}.${hex(seq)}.${row.toString(16).padStart(4, '0')}`,

@@ -5,6 +5,7 @@
  */
 import type { Sign } from '@igor/lineage'
 import type { NodeEvent } from '../api.ts'
+import type { Forks } from '../node/forks.ts'
 import type { Clock, Crypto, Network, Store } from '../platform.ts'
 import type { Links } from '../witness/links.ts'
 
@@ -25,6 +26,8 @@ export interface Context {
   readonly keep?: number
   /** The way to each agent's witness. */
   readonly links: Links
+  /** Who is proven to have forked an agent. */
+  readonly forks: Forks
   /** Names of records that were verified in their chains; see `verifyGently`. */
   readonly verified: Set<string>
   /** Aborted when the node stops. */

@@ -109,6 +109,7 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
     },
   })
   try {
+    context.forks.check(peer)
     if (peer === context.peer) throw new IgorError('BAD_REQUEST', `${agent} lives at ${peer} already`)
     const ready = await offer(context, channel, hosted, options.orders, signal)
     const base = await precopy(context, channel, ledger, signal)

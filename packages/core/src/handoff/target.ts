@@ -170,6 +170,7 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
   // Whoever drips holds a place that others need; and what comes later than this is too late for its ready.
   const limit = deadline(context.clock, READY_MS, `the move of ${agent}`, context.signal)
   try {
+    context.forks.check(peer)
     checkHouse(inbound.house(), peer)
     const difference = clockDifference(context)
     difference.hear(fields)
@@ -197,6 +198,8 @@ const arrive = async (inbound: Inbound, serial: Serial, channel: Channel, agent:
       const first = await origin()
       const mine = inbound.ledger(agent)
       if (mine !== undefined) await inbound.reconcile(mine, first)
+      // What it shows may be the proof.
+      context.forks.check(peer)
       checkSource(first.chain, peer)
       copied = true
       const manifest = await pullManifest(context, puller, first.chain)

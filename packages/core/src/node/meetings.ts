@@ -6,6 +6,7 @@
  */
 import { startChain } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
+import { contradicts } from '../authority/contradiction.ts'
 import { IgorError } from '../errors.ts'
 import { verifyGently } from '../handoff/arrival.ts'
 import { pullFrom } from '../protocols/blocks.ts'
@@ -41,6 +42,7 @@ export const createMeetings = ({ context, residents, owner, onchange }: Options)
   const conflicts = (said: SaidAgent): boolean => {
     const ledger = residents.ledger(said.agent)
     if (ledger === undefined || residents.outgoing(said.agent) !== undefined) return false
+    if (contradicts(ledger.records, said)) return true
     const here = ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending'
     const alive = said.state !== 'moved' && said.state !== 'retired'
     return here && alive && said.epoch >= ledger.chain.epoch
@@ -75,8 +77,9 @@ export const createMeetings = ({ context, residents, owner, onchange }: Options)
   return {
     heard: (said) => {
       for (const one of said.agents) {
-        const key = `${said.peer} ${one.agent}`
         const meets = conflicts(one)
+        // That its birth was learnt there must not keep a contradiction waiting.
+        const key = `${said.peer} ${one.agent} ${meets}`
         if (!meets && owner.owns(one.agent) !== undefined) continue
         const last = looked.get(key)
         if (busy >= MAX_AT_ONCE || (last !== undefined && context.clock.elapsed() - last < AGAIN_MS)) continue

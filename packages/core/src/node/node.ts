@@ -30,6 +30,7 @@ import { createLinks, type Links } from '../witness/links.ts'
 import { openOwnWitness } from '../witness/open.ts'
 import { createAccess } from './access.ts'
 import { createEmitter } from './emitter.ts'
+import { openForks } from './forks.ts'
 import { createHandle, type Handles } from './handle.ts'
 import { createMeetings } from './meetings.ts'
 import { openOwner } from './owner.ts'
@@ -85,8 +86,9 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     sign: (message: Uint8Array) => signer.sign(message),
     incarnation: identity.incarnation,
   }
+  const forks = await openForks({ clock, store, network, peer: network.id, signal: ended.signal, report })
   const witnessOptions = options.witness === true ? {} : options.witness
-  const service = witnessOptions ? await openOwnWitness(place, witnessOptions) : undefined
+  const service = witnessOptions ? await openOwnWitness(place, witnessOptions, forks.shown) : undefined
   const serving = service === undefined ? undefined : { service, access: witnessAccess(() => keeper) }
   const context: Context = {
     ...place,
@@ -97,6 +99,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     fence: new TextEncoder().encode(slot),
     price: policy.price ?? 0n,
     keep: policy.keep === 'all' ? Number.POSITIVE_INFINITY : Math.max(1, policy.keep ?? DEFAULT_KEEP),
+    forks,
     verified: new Set(),
     signal: ended.signal,
     report,
@@ -169,7 +172,10 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     agents: sayAgents(),
   })
   const heard = openPeers(context, self, (said) => {
-    if (said !== undefined) meetings.heard(said)
+    if (said !== undefined) {
+      forks.greet(said.peer)
+      meetings.heard(said)
+    }
     // Nothing that this node says of itself: answering each word with another would never end.
     tell()
   })
@@ -191,6 +197,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     committed: residents.committed,
     sweep: residents.sweep,
     readyForFile: async (peer) => {
+      forks.check(peer)
       checkHouse(house(), peer)
       return signReady()
     },
@@ -330,6 +337,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     resolve,
     requestReady: async (peer, signal) => {
       const to = await resolve(peer, signal)
+      forks.check(to)
       const channel = await network.open(to, HANDOFF_PROTOCOL, signal ? { signal } : {})
       try {
         await say(channel, { type: 'ready?' }, signal)
@@ -456,7 +464,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       return residents.handOver(to, given.signal)
     },
     agents: statuses,
-    peers: () => heard.list(),
+    peers: () => heard.list().map((peer) => (forks.convicts(peer.id) ? { ...peer, forked: true } : peer)),
+    proofs: forks.list,
     connect: (multiaddr, given = {}) => network.connect(multiaddr, given.signal),
     ready: signReady,
     exportKeys: async () => owner.seeds(),
@@ -488,7 +497,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     stop: async () => {
       if (stopping) return
       stopping = true
-      for (const stop of stops) stop()
+      for (const stop of [...stops, forks.close]) stop()
       await residents.farewell()
       ended.abort(new IgorError('NODE_STOPPED', 'this node is stopping'))
       await residents.stop()

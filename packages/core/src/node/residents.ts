@@ -311,6 +311,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   /** What another history means for the one here, and what follows. @throws IgorError when theirs conflicts */
   const compare = async (ledger: Ledger, theirs: { chain: Chain; records: readonly LineageRecord[] }): Promise<void> => {
     const { agent, chain } = ledger
+    await context.forks.compare(ledger, theirs)
     const verdict = judge({ chain, records: ledger.records }, theirs)
     const here = ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending'
     if (verdict === 'behind') {
@@ -527,6 +528,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       const one = live(agent)
       // A file is a way to move like any other: the agent's own policy holds.
       const { to, price } = decodeReady(ready).ready
+      context.forks.check(to)
       checkMigration(to, price, one.manifest)
       await one.depart(async ({ change }) => {
         const prepared = change === undefined ? undefined : await one.ledger.prepare(change)

@@ -75,7 +75,8 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
   const candidates = ({ failover, migration }: Manifest, gone: string): readonly string[] => {
     if (failover === 'never') return []
     const idOf = (name: string): string => name.split('/p2p/').at(-1) ?? name
-    const mayHost = (peer: string): boolean => peer !== gone && (migration.allow === null || migration.allow.includes(idOf(peer)))
+    const mayHost = (peer: string): boolean =>
+      peer !== gone && !context.forks.convicts(peer) && (migration.allow === null || migration.allow.includes(idOf(peer)))
     if (failover !== 'witness') return failover.filter(mayHost)
     const others = options
       .peers()
@@ -117,6 +118,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
     const { peer } = channel
     const close = service.open(agent, peer)
     try {
+      context.forks.check(peer)
       await say(channel, { type: 'takeover', agent })
       const answer = await hearAnswer(channel, { clock, ms: COPY_MS, signal })
       if (answer.type === 'reject') throw new IgorError('HANDOFF_REJECTED', answer.text('reason', 1024))

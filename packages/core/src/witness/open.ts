@@ -9,7 +9,7 @@ import type { WitnessOptions } from '../api.ts'
 import { ConflictError, IgorError } from '../errors.ts'
 import type { Store } from '../platform.ts'
 import { witnessKeys } from './keys.ts'
-import { openWitness, type WitnessService } from './service.ts'
+import { openWitness, type ServiceOptions, type WitnessService } from './service.ts'
 
 const INCARNATION_BYTES = 16
 const SEED_BYTES = 32
@@ -17,11 +17,13 @@ const SEED_BYTES = 32
 export const openOwnWitness = async (
   context: Pick<Context, 'clock' | 'crypto' | 'store' | 'peer' | 'sign' | 'incarnation'>,
   options: WitnessOptions,
+  onother?: ServiceOptions['onother'],
 ): Promise<WitnessService> => {
   const { clock, crypto, shared } = { ...context, shared: options.shared }
+  const told = onother === undefined ? {} : { onother }
   if (shared === undefined) {
     const { store, peer, sign, incarnation } = context
-    return openWitness({ clock, crypto, store, id: peer, sign, incarnation, options })
+    return openWitness({ clock, crypto, store, id: peer, sign, incarnation, options, ...told })
   }
   if (shared.seed.length !== SEED_BYTES)
     throw new IgorError('BAD_REQUEST', `a witness key has ${SEED_BYTES} bytes; this one has ${shared.seed.length}`)
@@ -35,6 +37,7 @@ export const openOwnWitness = async (
     sign: (message) => signer.sign(message),
     incarnation: await sharedIncarnation(store, crypto.random(INCARNATION_BYTES)),
     options,
+    ...told,
   })
 }
 

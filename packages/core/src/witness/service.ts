@@ -33,7 +33,7 @@ import {
   needsOf,
   sameBytes,
 } from './entry.ts'
-import { isAbove, judgeShown, keep } from './head.ts'
+import { type Head, isAbove, judgeShown, keep } from './head.ts'
 import { witnessKeys } from './keys.ts'
 import { type Release, readRelease } from './release.ts'
 
@@ -120,6 +120,8 @@ export interface ServiceOptions {
   readonly sign: Sign
   readonly incarnation: Uint8Array
   readonly options: WitnessOptions
+  /** A peer shows records, not verified, that do not go together with the head. */
+  readonly onother?: (peer: string, head: Head, records: readonly LineageRecord[]) => Promise<void>
 }
 
 const refuse = (why: string): IgorError => new IgorError('NOT_AUTHORITATIVE', `the witness refuses it: ${why}`)
@@ -378,6 +380,8 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
     return swapping(agent, async (entry): Promise<CommitAnswer> => {
       if (entry?.head.frozen != null) throw new IgorError('AGENT_HALTED', `its witness has frozen ${agent}: ${entry.head.frozen}`)
       const judged = judgeShown(entry?.head, id, records, await checkSigned(entry, records))
+      if (entry !== undefined && (judged.kind === 'stale' || judged.kind === 'freeze'))
+        await given.onother?.(peer, entry.head, records)
       switch (judged.kind) {
         case 'history':
           return { kind: 'history' }
