@@ -5,7 +5,15 @@
  */
 import { stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { createCoreNode, type Node, type NodePolicy, openLogStore, type Residence, type WitnessOptions } from '@igor/core'
+import {
+  createCoreNode,
+  type Node,
+  type NodePolicy,
+  openForks,
+  openLogStore,
+  type Residence,
+  type WitnessOptions,
+} from '@igor/core'
 import { createNetwork, type IceServer, type ListenOptions, type NetworkWarning } from '@igor/libp2p'
 import { nodeClock } from './clock.ts'
 import { nodeCrypto } from './crypto.ts'
@@ -60,6 +68,7 @@ export const createNode = async (options: NodejsNodeOptions): Promise<Node> => {
       },
       {
         kind: 'server',
+        forks: openForks,
         residence: await residenceOf(options.dataDir),
         ...(options.name === undefined ? {} : { name: options.name }),
         ...(options.policy === undefined ? {} : { policy: options.policy }),

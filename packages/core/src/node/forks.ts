@@ -7,7 +7,7 @@
 import { type ForkProof, MAX_PROOF_BYTES, readForkProof } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
 import type { Proof } from '../api.ts'
-import { findFork, type Shown } from '../authority/contradiction.ts'
+import { contradicts, findFork, type Shown } from '../authority/contradiction.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 
@@ -27,6 +27,8 @@ export interface Forks {
   convicts(peer: string): boolean
   /** Agents neither go to whoever is proven to have forked one, nor come from there. @throws IgorError HANDOFF_REJECTED */
   check(peer: string): void
+  /** What a peer says of an agent does not go together with these records. */
+  readonly contradicts: typeof contradicts
   /** Holds a history that is known here against one that was shown. */
   compare(mine: Required<Shown>, theirs: Shown): Promise<void>
   /** The same for records that a peer shows and that nobody has verified: at most one comparison a second and peer. */
@@ -127,6 +129,7 @@ export const openForks = async (
         throw new IgorError('HANDOFF_REJECTED', `${peer} signed two histories of an agent, as igor proofs shows`)
     },
     compare,
+    contradicts,
     shown: async (peer, mine, records) => {
       if (mayCheck(peer)) await compare(mine, { records })
     },

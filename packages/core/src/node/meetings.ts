@@ -6,7 +6,6 @@
  */
 import { startChain } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
-import { contradicts } from '../authority/contradiction.ts'
 import { IgorError } from '../errors.ts'
 import { verifyGently } from '../handoff/arrival.ts'
 import { pullFrom } from '../protocols/blocks.ts'
@@ -42,7 +41,7 @@ export const createMeetings = ({ context, residents, owner, onchange }: Options)
   const conflicts = (said: SaidAgent): boolean => {
     const ledger = residents.ledger(said.agent)
     if (ledger === undefined || residents.outgoing(said.agent) !== undefined) return false
-    if (contradicts(ledger.records, said)) return true
+    if (context.forks.contradicts(ledger.records, said)) return true
     const here = ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending'
     const alive = said.state !== 'moved' && said.state !== 'retired'
     return here && alive && said.epoch >= ledger.chain.epoch

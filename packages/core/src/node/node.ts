@@ -30,7 +30,7 @@ import { createLinks, type Links } from '../witness/links.ts'
 import { openOwnWitness } from '../witness/open.ts'
 import { createAccess } from './access.ts'
 import { createEmitter } from './emitter.ts'
-import { openForks } from './forks.ts'
+import type { Forks, openForks } from './forks.ts'
 import { createHandle, type Handles } from './handle.ts'
 import { createMeetings } from './meetings.ts'
 import { openOwner } from './owner.ts'
@@ -52,8 +52,22 @@ const MAX_EARLY = 100
 
 export interface CoreNodeOptions extends NodeOptions {
   readonly residence?: Residence
+  /** Looks for proofs of forks. Default: nobody does, as in a page, where every KiB is loaded. */
+  readonly forks?: typeof openForks
   /** Another start of the same slot has taken its place: nothing that this one does counts any more. */
   readonly onreplaced?: () => void
+}
+
+const nothing = async (): Promise<void> => {}
+const blind: Forks = {
+  convicts: () => false,
+  check: () => {},
+  compare: nothing,
+  shown: nothing,
+  greet: () => {},
+  contradicts: () => false,
+  list: async () => [],
+  close: () => {},
 }
 
 /** Puts a node together from its platform. It owns the store and the network, and closes them when it stops. */
@@ -86,7 +100,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     sign: (message: Uint8Array) => signer.sign(message),
     incarnation: identity.incarnation,
   }
-  const forks = await openForks({ clock, store, network, peer: network.id, signal: ended.signal, report })
+  const forks = (await options.forks?.({ clock, store, network, peer: network.id, signal: ended.signal, report })) ?? blind
   const witnessOptions = options.witness === true ? {} : options.witness
   const service = witnessOptions ? await openOwnWitness(place, witnessOptions, forks.shown) : undefined
   const serving = service === undefined ? undefined : { service, access: witnessAccess(() => keeper) }
