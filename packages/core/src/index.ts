@@ -24,3 +24,4 @@ export {
 } from './store/limits.ts'
 export { openLogStore } from './store/log-store.ts'
 export { MAX_LAST_WORDS, packLastWords, readLastWords } from './witness/last-words.ts'
+export { type WitnessOffice, witnessOffice } from './witness/office.ts'

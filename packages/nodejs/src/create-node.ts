@@ -9,10 +9,17 @@ import {
   createCoreNode,
   type Node,
   type NodePolicy,
+<<<<<<< HEAD
   openForks,
   openLogStore,
   type Residence,
   type WitnessOptions,
+=======
+  openLogStore,
+  type Residence,
+  type WitnessOptions,
+  witnessOffice,
+>>>>>>> 91c2ade (What serves a witness is given to the nodes that serve one: pages need not load it)
 } from '@igor/core'
 import { createNetwork, type IceServer, type ListenOptions, type NetworkWarning } from '@igor/libp2p'
 import { nodeClock } from './clock.ts'
@@ -72,7 +79,7 @@ export const createNode = async (options: NodejsNodeOptions): Promise<Node> => {
         residence: await residenceOf(options.dataDir),
         ...(options.name === undefined ? {} : { name: options.name }),
         ...(options.policy === undefined ? {} : { policy: options.policy }),
-        ...(options.witness === undefined ? {} : { witness: options.witness }),
+        ...(options.witness === undefined ? {} : { witness: options.witness, office: witnessOffice }),
       },
     )
   } catch (error) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createCoreNode, type Node, openLogStore, type Store } from '@igor/core'
+import { createCoreNode, type Node, openLogStore, type Store, witnessOffice } from '@igor/core'
 import { type CrashOptions, type Disk, decodeRow, keys, makeDisk } from '@igor/core/simulated'
 import { type Checks, createChecks } from './checks.ts'
 import { createClock, type MachineClock } from './clock.ts'
@@ -196,7 +196,7 @@ export const createWorld = (options: WorldOptions): World => {
         kind: 'server',
         name: `node-${machine.index}`,
         residence: { read: () => machine.residence },
-        ...(options.witness === true && machine.index === 0 ? { witness: true } : {}),
+        ...(options.witness === true && machine.index === 0 ? { witness: true, office: witnessOffice } : {}),
         ...(room === undefined ? {} : { policy: { maxAgents: room } }),
       },
     )

@@ -22,12 +22,12 @@ import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '..
 import type { Said, SaidAgent } from '../protocols/presence.ts'
 import { makeProof, serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { hearAnswer, say, violation } from '../protocols/wire.ts'
-import { serveWitness, WITNESS_PROTOCOL } from '../protocols/witness.ts'
+import { WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { withJudge } from '../replay/verify.ts'
 import { fenceStore } from '../store/boot-fence.ts'
-import { createKeeper, witnessAccess } from '../witness/keeper.ts'
+import { witnessAccess } from '../witness/keeper.ts'
 import { createLinks, type Links } from '../witness/links.ts'
-import { openOwnWitness } from '../witness/open.ts'
+import type { WitnessOffice } from '../witness/office.ts'
 import { createAccess } from './access.ts'
 import { createEmitter } from './emitter.ts'
 import type { Forks, openForks } from './forks.ts'
@@ -56,6 +56,8 @@ export interface CoreNodeOptions extends NodeOptions {
   readonly forks?: typeof openForks
   /** Another start of the same slot has taken its place: nothing that this one does counts any more. */
   readonly onreplaced?: () => void
+  /** What serves the witness that `witness` asks for. */
+  readonly office?: WitnessOffice
 }
 
 const nothing = async (): Promise<void> => {}
@@ -102,7 +104,10 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   }
   const forks = (await options.forks?.({ clock, store, network, peer: network.id, signal: ended.signal, report })) ?? blind
   const witnessOptions = options.witness === true ? {} : options.witness
-  const service = witnessOptions ? await openOwnWitness(place, witnessOptions, forks.shown) : undefined
+  const { office } = options
+  if (witnessOptions && office === undefined)
+    throw new IgorError('BAD_REQUEST', 'this node was made without what serves a witness (witnessOffice)')
+  const service = witnessOptions ? await office?.open(place, witnessOptions, forks.shown) : undefined
   const serving = service === undefined ? undefined : { service, access: witnessAccess(() => keeper) }
   const context: Context = {
     ...place,
@@ -218,9 +223,9 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   }
   arrivals = createArrivals(inbound)
   const keeper =
-    service === undefined
+    service === undefined || office === undefined
       ? undefined
-      : createKeeper({
+      : office.keep({
           context,
           service,
           shared: witnessOptions !== false && witnessOptions?.shared !== undefined,
@@ -383,9 +388,9 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     ),
   ]
 
-  if (serving !== undefined)
+  if (serving !== undefined && office !== undefined)
     stops.push(
-      network.handle(WITNESS_PROTOCOL, serveWitness(context, serving.service, serving.access), { maxPerPeer: MAX_CHANNELS }),
+      network.handle(WITNESS_PROTOCOL, office.serve(context, serving.service, serving.access), { maxPerPeer: MAX_CHANNELS }),
     )
 
   heard.start()
