@@ -9,17 +9,11 @@ import {
   createCoreNode,
   type Node,
   type NodePolicy,
-<<<<<<< HEAD
   openForks,
   openLogStore,
   type Residence,
   type WitnessOptions,
-=======
-  openLogStore,
-  type Residence,
-  type WitnessOptions,
   witnessOffice,
->>>>>>> 91c2ade (What serves a witness is given to the nodes that serve one: pages need not load it)
 } from '@igor/core'
 import { createNetwork, type IceServer, type ListenOptions, type NetworkWarning } from '@igor/libp2p'
 import { nodeClock } from './clock.ts'
