@@ -6,8 +6,8 @@ const executablePath = findChromium()
 export default defineConfig({
   testMatch: '**/*.spec.ts',
   outputDir: 'dist/results',
-  // Nodes, relays and browsers share the machine's cores: side by side they would measure each other.
-  workers: 1,
+  // They wait for events and not for time, mostly: two at a time fill the cores of a small machine.
+  workers: 2,
   retries: 0,
   // Tests wait for events: a busy machine takes longer, and none waits for nothing.
   timeout: 120_000,
