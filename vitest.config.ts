@@ -37,6 +37,8 @@ export default defineConfig({
           include: ['packages/*/src/**/*.test.ts', 'demo/src/**/*.test.ts'],
           exclude: ['**/*.browser.test.ts', 'packages/browser/**', '**/node_modules/**'],
           testTimeout: 30_000,
+          // Most of them wait for disks, timers and peers: more of them than cores.
+          maxWorkers: 3,
         },
       },
       {

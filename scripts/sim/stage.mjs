@@ -1,5 +1,6 @@
 // The `sim` stage of `npm test`: new seeds, the ones that once failed, the same runs in both engines, and the planted faults.
 import { randomInt } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { REGRESSIONS, simulate } from '../sim.mjs'
 import { bundle } from './bundle.mjs'
 import { compareEngines } from './engines.mjs'
@@ -13,7 +14,7 @@ const SEEDS = IS_LONG ? 2000 : 100
 const COMPARED = 5
 
 /** @returns {Promise<{passed: number, failed: number}>} */
-export async function simStage() {
+async function simStage() {
   let [passed, failed] = [0, 0]
   const count = (holds, what) => {
     if (holds) passed++
@@ -47,3 +48,8 @@ export async function simStage() {
   })
   return { passed, failed }
 }
+
+const [report] = process.argv.slice(2)
+const counts = await simStage()
+if (report !== undefined) await writeFile(report, JSON.stringify(counts))
+process.exitCode = counts.failed > 0 ? 1 : 0

@@ -140,15 +140,15 @@ describe('an honest history', () => {
     const node = await world.start(undefined, { policy: { price: 10n ** 9n } })
     const agent = await node.spawn({
       module: build(1, carries),
-      budget: 1000n,
+      budget: 30_000n,
       manifest: manifest({
         capabilities: { wallet: { version: 1 } },
-        resource_limits: { max_fuel_per_tick: 200 },
+        resource_limits: { max_fuel_per_tick: 20_000 },
         tick_interval_ms: 10,
       }),
     })
     await eventually(node, () => agent.status.state === 'exhausted')
-    await agent.fund(100_000n)
+    await agent.fund(100_000_000n)
     await expect(
       agent.upgrade(build(1, { ...resumes, agent_resume: { type: 'i32 i32 ->', code: unreachable } })),
     ).rejects.toThrow()
