@@ -25,8 +25,8 @@ const stages = [
   { name: 'packages', needs: ['build'], run: packagesStage },
   { name: 'unit', needs: ['build'], run: (place) => vitest('node', place) },
   { name: 'browser', needs: ['chromium'], beside: true, run: (place) => vitest('chromium', place) },
-  { name: 'engines', needs: ['chromium'], beside: true, run: engines },
   { name: 'sim', needs: ['chromium'], run: sim },
+  { name: 'engines', needs: ['chromium'], beside: true, run: engines },
   { name: 'e2e', needs: ['build', 'chromium'], run: playwright },
 ]
 

@@ -69,17 +69,25 @@ describe('a closed tab', () => {
 
   it('finishes what it left undecided, with its key', async () => {
     browser = await createBrowser()
-    // The target decides; its word never arrives.
+    // The target decides; its word never arrives, neither as an answer nor by what it says of itself to everybody.
     let mute = true
-    const deaf = tapped((type) => (mute && type === 'done' ? 'drop' : 'pass'))
+    let [from, to] = ['', '']
+    const deaf = tapped((type) => {
+      if (!mute || type !== 'done') return 'pass'
+      browser.world.hub.cut(from, to, true)
+      return 'drop'
+    })
     const target = await browser.world.start(undefined, { wrap: deaf })
     const first = await browser.open('tab-1')
+    from = first.id
+    to = target.id
     const agent = await spawnCounter(first)
     void agent.moveTo(target.id).catch(() => {})
     await eventually(target, () => target.agents().some(({ here }) => here))
     await first.stop()
     expect(await belongingsOf(browser.store, 'tab-1')).toEqual({ active: [], pending: [agent.id], needsNetwork: true })
     mute = false
+    browser.world.hub.cut(from, to, false)
     const second = await browser.open('tab-2')
     await emptySlot(browser.platform(), { slot: 'tab-1', to: second.id })
     expect(await belongingsOf(browser.store, 'tab-1')).toMatchObject({ active: [], pending: [], needsNetwork: false })
