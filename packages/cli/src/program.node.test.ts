@@ -26,7 +26,7 @@ const names = [
     'recover',
     'simulate',
   ],
-  ...['export', 'import', 'inspect', 'verify', 'keys', 'keys export', 'keys import'],
+  ...['export', 'import', 'inspect', 'verify', 'proofs', 'proofs export', 'keys', 'keys export', 'keys import'],
 ]
 /** Commands that need a running node, with arguments that would do. */
 const asking: readonly (readonly string[])[] = [
@@ -37,6 +37,8 @@ const asking: readonly (readonly string[])[] = [
   ['logs', 'scout'],
   ['watch', 'scout'],
   ['peers'],
+  ['proofs'],
+  ['proofs', 'export', '12D3', '-o', 'x'],
   ['send', 'scout', 'hello'],
   ['migrate', 'scout', '12D3'],
   ['pause', 'scout'],

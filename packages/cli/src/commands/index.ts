@@ -15,6 +15,7 @@ import { logsCommand } from './logs.ts'
 import { migrateCommand } from './migrate.ts'
 import { fundCommand, pauseCommand, resumeCommand, retireCommand, upgradeCommand } from './orders.ts'
 import { peersCommand } from './peers.ts'
+import { proofsCommand } from './proofs.ts'
 import { psCommand } from './ps.ts'
 import { recoverCommand } from './recover.ts'
 import { runCommand } from './run.ts'
@@ -46,6 +47,7 @@ export function commands(io: Io): Command[] {
     importCommand,
     inspectCommand,
     verifyCommand,
+    proofsCommand,
     keysCommand,
     simulateCommand,
   ].map((command) => command(io))

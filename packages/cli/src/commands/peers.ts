@@ -35,6 +35,7 @@ function describe(peers: readonly Peer[]): string {
     money(peer.price),
     span(Date.now() - peer.seen),
     peer.id,
+    peer.forked === true ? 'signed two histories of an agent: igor proofs' : '',
   ])
-  return table([['NAME', 'KIND', 'LINK', 'RTT', 'AGENTS', 'ROOM', 'PRICE', 'SEEN', 'PEER'], ...rows])
+  return table([['NAME', 'KIND', 'LINK', 'RTT', 'AGENTS', 'ROOM', 'PRICE', 'SEEN', 'PEER', ''], ...rows])
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AgentEvent, AgentStatus, Move, Passport, Peer, StoreUsage, Verification } from '@igor/core'
+import type { AgentEvent, AgentStatus, Move, Passport, Peer, Proof, StoreUsage, Verification } from '@igor/core'
 
 export interface NodeInfo {
   readonly id: string
@@ -38,6 +38,7 @@ export interface Calls {
   run: [{ module: Uint8Array; manifest?: Uint8Array; init?: Uint8Array; budget?: bigint; name?: string }, AgentStatus]
   agents: [object, readonly AgentStatus[]]
   peers: [object, readonly Peer[]]
+  proofs: [object, readonly Proof[]]
   connect: [{ multiaddr: string }, { peer: string }]
   send: [Named & { message: Uint8Array }, { agent: string; name: string }]
   move: [Named & { to: string }, Move]
@@ -142,6 +143,7 @@ export const checks: { [K in CallName]: Check<Calls[K][0]> } & { [K in StreamNam
   }),
   agents: nothing,
   peers: nothing,
+  proofs: nothing,
   connect: shape<Calls['connect'][0]>({ multiaddr: text }),
   send: shape<Calls['send'][0]>({ agent: text, message: bytes(MAX_INPUT) }),
   move: shape<Calls['move'][0]>({ agent: text, to: text }),

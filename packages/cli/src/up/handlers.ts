@@ -31,6 +31,7 @@ export function createCalls({ node, info, stop }: Serving): CallHandlers {
     run: async (options, signal) => (await node.spawn({ ...options, signal })).status,
     agents: async () => node.agents(),
     peers: async () => node.peers(),
+    proofs: () => node.proofs(),
     connect: async ({ multiaddr }, signal) => ({ peer: await node.connect(multiaddr, { signal }) }),
     send: async ({ agent, message }, signal) => {
       const handle = node.agent(agent)
