@@ -24,7 +24,7 @@ import type { Current } from '../agent/state.ts'
 import type { Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
-import { deadline, type Fields, hear, hearAnswer, say, violation } from '../protocols/wire.ts'
+import { type Fields, hear, hearAnswer, inTime, say, violation } from '../protocols/wire.ts'
 import { isProgress } from '../replay/spans.ts'
 import { checkMigration } from './policy.ts'
 
@@ -276,26 +276,13 @@ const commit = async (
   { record, since, sent }: Stopped,
 ): Promise<LineageRecord> => {
   // A witness ends this node's lease with its cosignature; without that the record moves nothing.
-  await inTime(context, channel.peer, Promise.all([sent, commitment.committed()]))
+  const told = Promise.all([sent, commitment.committed()])
+  // A target that stops reading must not keep this node from asking what it decides.
+  await inTime(context.clock, DONE_MS, `peer ${channel.peer}`, told, context.signal)
   const sinceUs = Math.round(since * 1000)
   const { bytes } = commitment.witnessed ? ledger.chain.head : record
   await say(channel, { type: 'commit', record: bytes, clockUs: clockUs(context), sinceUs })
   return readDecision(channel, record, await hearAnswer(channel, { clock: context.clock, ms: DONE_MS }))
-}
-
-/** A target that stops reading must not keep this node from asking what it decides. */
-const inTime = async (context: Context, peer: string, sent: Promise<unknown>): Promise<void> => {
-  const limit = deadline(context.clock, DONE_MS, `peer ${peer}`, context.signal)
-  try {
-    await Promise.race([
-      sent,
-      new Promise<never>((_, reject) =>
-        limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true }),
-      ),
-    ])
-  } finally {
-    limit.clear()
-  }
 }
 
 const readDecision = (channel: Channel, handoff: LineageRecord, answer: Fields): LineageRecord => {

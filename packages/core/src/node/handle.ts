@@ -25,6 +25,7 @@ import { verifyGently } from '../handoff/arrival.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
 import { sendMessage, sendOrder } from '../protocols/order.ts'
 import { makeProof, watchAt } from '../protocols/watch.ts'
+import { inTime } from '../protocols/wire.ts'
 import { gather } from '../replay/gather.ts'
 import { type Judge, replay } from '../replay/replay.ts'
 import { passportOf } from '../replay/verify.ts'
@@ -38,6 +39,8 @@ import type { Upgrades } from './upgrades.ts'
 const FIND_MS = 20_000
 /** How long a host's word on what it was ordered is waited for: it says it within 200 ms. */
 const HEAR_MS = 3000
+/** A file waits so long for a witness; it can be asked for again. */
+const COSIGN_MS = 20_000
 /** Between looks: an agent that moves is back in milliseconds. */
 const LOOK_MS = 150
 /** Events that wait for a consumer that does not read. */
@@ -228,6 +231,9 @@ export const createHandle = (id: string, node: Handles): Agent => {
       }
       // Once packed up for a node the same file can be made again until that node has answered.
       if (options.to !== undefined && ledger.row.state === 'active-owner') await exportTo(options.to, options.signal)
+      // Nobody takes what its witness has not cosigned.
+      if (ledger.row.state === 'handoff-pending')
+        await inTime(clock, COSIGN_MS, `the witness of ${name}`, residents.committed(id), options.signal)
       return packFile(context, ledger, residents.hosted(id)?.atState ?? ((task) => task()))
     },
 

@@ -67,7 +67,7 @@ export interface Residents {
   releases(): readonly LastWords[]
   /** Has everything committed that was done, and tells the witnesses that this node goes. Takes a second at most. */
   farewell(): Promise<void>
-  /** Resolves when the last record of an agent that lives here is committed. @throws IgorError NOT_AUTHORITATIVE */
+  /** Resolves when the last record that was written here of an agent is committed. @throws IgorError NOT_AUTHORITATIVE */
   committed(agent: string): Promise<void>
   /** Removes modules that no agent in this store names. */
   sweep(): Promise<void>
@@ -588,7 +588,8 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
 
     committed: async (agent) => {
       await beginnings.get(agent)
-      await hosted.get(agent)?.commitment.committed()
+      const ledger = ledgers.get(agent)
+      if (ledger !== undefined) await commitments.get(ledger)?.committed()
     },
 
     sweep,

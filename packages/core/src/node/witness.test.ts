@@ -233,6 +233,23 @@ describe('an agent with a witness', () => {
     await eventually(a, () => !agent.status.here)
   })
 
+  it('leaves in a file when its witness has cosigned that it does: nobody would take it before', async () => {
+    const agent = await spawn(a)
+    await nextCount(agent, 3)
+    const ready = await b.ready()
+    world.hub.cut(a.id, witness.id, true)
+    let packed = false
+    const packing = agent.export({ to: ready }).finally(() => {
+      packed = true
+    })
+    await eventually(a, () => agent.status.state === 'moving')
+    expect(packed).toBe(false)
+    world.hub.cut(a.id, witness.id, false)
+    const { id } = await b.import(await packing)
+    await ticksOn(b, id, 4)
+    await eventually(a, () => !agent.status.here)
+  })
+
   it('goes on without its witness when its owner says that it is gone', async () => {
     const agent = await spawn(a)
     await nextCount(agent, 3)

@@ -108,6 +108,29 @@ export const deadline = (
   }
 }
 
+/** Waits for `task` no longer than `ms`. @param what names who is waited for */
+export const inTime = async (
+  clock: Clock,
+  ms: number,
+  what: string,
+  task: Promise<unknown>,
+  outer?: AbortSignal,
+): Promise<void> => {
+  const limit = deadline(clock, ms, what, outer)
+  try {
+    await Promise.race([
+      task,
+      new Promise<never>((_, reject) => {
+        const onabort = (): void => reject(limit.signal.reason)
+        if (limit.signal.aborted) onabort()
+        limit.signal.addEventListener('abort', onabort, { once: true })
+      }),
+    ])
+  } finally {
+    limit.clear()
+  }
+}
+
 export interface Hearing {
   readonly clock: Clock
   readonly ms?: number
