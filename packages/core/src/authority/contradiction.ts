@@ -31,21 +31,27 @@ export const contradicts = (
     return seq === said.seq ? record.id.toString() !== said.head : seq < said.seq && endsEpoch(record)
   })
 
-/** Who went on after an end first: two branches agree on little after it. */
-function* pairs(mine: readonly LineageRecord[], theirs: readonly LineageRecord[]): Generator<Pair> {
+/** Lower first: whoever signed both ways did so where the branches part, and after it two branches agree on little. */
+const bySlot = ([, a]: Pair, [, b]: Pair): number => a.body.epoch - b.body.epoch || a.body.seq - b.body.seq
+
+const pairsOf = (mine: readonly LineageRecord[], theirs: readonly LineageRecord[]): readonly Pair[] => {
+  const pairs: Pair[] = []
   for (const [ends, others] of [
     [mine, theirs],
     [theirs, mine],
-  ] as const)
+  ] as const) {
+    const last = new Map(others.map((record) => [record.body.epoch, record]))
     for (const end of ends.filter(endsEpoch)) {
-      const after = others.find(({ body }) => body.epoch === end.body.epoch && body.seq > end.body.seq)
-      if (after !== undefined) yield [end, after]
+      const after = last.get(end.body.epoch)
+      if (after !== undefined && after.body.seq > end.body.seq) pairs.push([end, after])
     }
+  }
   const slots = new Map(mine.map((record) => [slotOf(record), record]))
   for (const record of theirs) {
     const other = slots.get(slotOf(record))
-    if (other?.id.equals(record.id) === false) yield [other, record]
+    if (other?.id.equals(record.id) === false) pairs.push([other, record])
   }
+  return pairs.sort(bySlot)
 }
 
 /** Who may have signed both. */
@@ -59,14 +65,17 @@ const signersOf = ([{ body, cosignatures }]: Pair, chains: readonly Chain[]): Se
     ...cosignatures.map(({ by }) => by),
   ])
 
-/** The proof that these two histories are against somebody, checked; undefined: none was found. */
-export const findFork = (mine: Required<Shown>, theirs: Shown): ForkProof | undefined => {
+/** The proofs that these two histories are, checked, one a signer: a host that forks may have a witness that helps it. */
+export const findForks = (mine: Required<Shown>, theirs: Shown): readonly ForkProof[] => {
   const chains = theirs.chain === undefined ? [mine.chain] : [mine.chain, theirs.chain]
+  const found = new Map<string, ForkProof>()
   let tries = 0
-  for (const pair of pairs(mine.records, theirs.records))
+  for (const pair of pairsOf(mine.records, theirs.records))
     for (const signer of signersOf(pair, chains)) {
-      const proof = signer === null || ++tries > MAX_TRIES ? undefined : proveFork(...pair, signer)
-      if (proof !== undefined) return proof
+      if (signer === null || found.has(signer)) continue
+      if (++tries > MAX_TRIES) return [...found.values()]
+      const proof = proveFork(...pair, signer)
+      if (proof !== undefined) found.set(signer, proof)
     }
-  return undefined
+  return [...found.values()]
 }

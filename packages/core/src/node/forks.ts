@@ -7,7 +7,7 @@
 import { type ForkProof, MAX_PROOF_BYTES, readForkProof } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
 import type { Proof } from '../api.ts'
-import { contradicts, findFork, type Shown } from '../authority/contradiction.ts'
+import { contradicts, findForks, type Shown } from '../authority/contradiction.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 
@@ -100,8 +100,7 @@ export const openForks = async (
   }
 
   const compare: Forks['compare'] = async (mine, theirs) => {
-    const proof = findFork(mine, theirs)
-    if (proof !== undefined) await keep(proof)
+    for (const proof of findForks(mine, theirs)) await keep(proof)
   }
 
   const close = network.subscribe(FORKS_TOPIC, (message, from) => {
