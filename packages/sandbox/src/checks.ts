@@ -9,6 +9,7 @@ import * as limits from './limits.ts'
 import type { ExternKind, ModuleExport, ParsedModule } from './module.ts'
 import { Section } from './sections.ts'
 import { type FuncType, typeName, type ValTypeName } from './types.ts'
+import { isKnownVersion, type Version } from './versions.ts'
 
 /** A function's type in words. */
 export interface Signature {
@@ -32,6 +33,8 @@ export interface InstrumentOptions {
   /** true, or why not, for people. */
   allowImport(module: string, name: string, signature: Signature): true | string
   readonly requiredExports?: readonly RequiredExport[]
+  /** One of `VERSIONS`: the one that made what is to come out again. Default: the current one. */
+  readonly version?: Version
 }
 
 export function signatureOf(type: FuncType | undefined): Signature {
@@ -43,6 +46,10 @@ export function checkOptions(options: InstrumentOptions): number {
   const { maxMemoryBytes } = options
   if (!Number.isSafeInteger(maxMemoryBytes) || maxMemoryBytes < 0 || maxMemoryBytes > limits.MAX_MEMORY_BYTES) {
     throw new SandboxError('BAD_OPTION', `maxMemoryBytes must be a whole number from 0 to ${limits.MAX_MEMORY_BYTES}`)
+  }
+  if (options.version !== undefined && !isKnownVersion(options.version)) {
+    const { instrument, costTable } = options.version
+    throw new SandboxError('BAD_OPTION', `instrumentation ${instrument} with cost table ${costTable} is not known here`)
   }
   return Math.floor(maxMemoryBytes / limits.PAGE_BYTES)
 }

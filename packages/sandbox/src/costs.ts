@@ -6,9 +6,6 @@
  */
 import { Op } from './opcodes.ts'
 
-/** Changes whenever the same call would cost another amount of fuel, what the runtime's host functions charge included. */
-export const COST_TABLE_VERSION = 2
-
 /** Fuel by one-byte opcode, and by number behind 0xfc and 0xfd. */
 export const COST: Uint8Array = new Uint8Array(256).fill(1)
 export const COST_FC: Uint8Array = new Uint8Array(18).fill(3)

@@ -5,7 +5,6 @@
  */
 export type { InstrumentOptions, RequiredExport, Signature } from './checks.ts'
 export { CHUNK_BYTES, changedChunks, isZero } from './chunks.ts'
-export { COST_TABLE_VERSION } from './costs.ts'
 export { SandboxError, type SandboxErrorCode, type SandboxErrorDetails, Trap, type TrapKind } from './errors.ts'
 export {
   type Compiled,
@@ -18,10 +17,18 @@ export {
   type Value,
 } from './instance.ts'
 export {
-  INSTRUMENT_VERSION,
   type Instrumented,
   instrument,
   type Layout,
 } from './instrument.ts'
 export type { ExternKind } from './module.ts'
 export type { ValTypeName } from './types.ts'
+export {
+  COST_TABLE_VERSION,
+  CURRENT,
+  INSTRUMENT_VERSION,
+  isKnownVersion,
+  sameVersion,
+  VERSIONS,
+  type Version,
+} from './versions.ts'

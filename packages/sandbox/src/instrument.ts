@@ -20,10 +20,8 @@ import * as limits from './limits.ts'
 import { type ExternKind, parse } from './module.ts'
 import { rewriteBodies } from './rewrite.ts'
 import { typeName, type ValTypeName } from './types.ts'
+import { CURRENT, type Version } from './versions.ts'
 import { Writer } from './writer.ts'
-
-/** Changes whenever the same module would be rewritten to other bytes. */
-export const INSTRUMENT_VERSION = 5
 
 /** What `instantiate` must know of a module and its bytes do not say plainly. */
 export interface Layout {
@@ -45,7 +43,7 @@ export interface Instrumented {
   /** The module's own exports, and `memory`. */
   readonly exports: readonly { readonly name: string; readonly kind: ExternKind }[]
   readonly memory: { readonly initialBytes: number; readonly maximumBytes: number }
-  readonly version: number
+  readonly version: Version
   readonly layout: Layout
 }
 
@@ -95,7 +93,7 @@ export function instrument(bytes: Uint8Array, options: InstrumentOptions): Instr
     imports: module.imports.map(({ module: from, name, type }) => ({ module: from, name, ...signatureOf(module.types[type]) })),
     exports,
     memory: { initialBytes: memory.initial * limits.PAGE_BYTES, maximumBytes: memory.maximum * limits.PAGE_BYTES },
-    version: INSTRUMENT_VERSION,
+    version: options.version ?? CURRENT,
     layout: {
       globals: mutables.map(typeName),
       hasStart: module.start !== undefined,

@@ -3,12 +3,15 @@
  *
  * @module
  */
+import type { Version } from '@igor/sandbox'
 import type { Attempt, Image, ImagePatch, JobResult, Replayed, ReplayStep } from '../worker/protocol.ts'
 
 export interface ModuleLimits {
   readonly maxMemoryBytes: number
   /** Capabilities, in any order. */
   readonly granted: readonly string[]
+  /** By which it runs and pays: that of what is to come out again. Default: the current one. */
+  readonly version?: Version
 }
 
 /** An agent to be put into a worker: from its image, or (`attempt`) spawned. */

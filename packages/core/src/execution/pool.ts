@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CURRENT, sameVersion } from '@igor/sandbox'
 import { type ErrorCode, IgorError } from '../errors.ts'
 import type { Clock, Threads } from '../platform.ts'
 import { nameOfKey } from '../worker/module-key.ts'
@@ -73,6 +74,7 @@ const keyOf = (module: string, limits: ModuleLimits): ModuleKey => ({
   module,
   maxMemoryBytes: limits.maxMemoryBytes,
   granted: [...limits.granted].sort(),
+  ...(limits.version === undefined || sameVersion(limits.version, CURRENT) ? {} : { version: limits.version }),
 })
 
 const closedError = (): IgorError => new IgorError('NODE_STOPPED', 'this node is stopping: nothing runs here any more')

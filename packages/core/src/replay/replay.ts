@@ -6,7 +6,7 @@
  * @module
  */
 import { type Chain, type JournalEntry, LineageError, type LineageRecord } from '@igor/lineage'
-import { COST_TABLE_VERSION, INSTRUMENT_VERSION } from '@igor/sandbox'
+import { CURRENT, isKnownVersion, sameVersion, VERSIONS, type Version } from '@igor/sandbox'
 import { createRoots } from '../agent/present.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor } from '../execution/executor.ts'
@@ -67,14 +67,21 @@ const obstacle = async ({ start, steps, pruned }: Span, library: Library): Promi
     }
   if (pruned) return { code: 'not kept', message: 'records of it were dropped, and the journals that they name' }
   for (const { record } of steps) {
-    const { instrument, costTable } = record.body
-    if (instrument !== INSTRUMENT_VERSION || costTable !== COST_TABLE_VERSION)
-      return {
-        code: 'version',
-        message: `record ${record.body.seq} was made by instrumentation ${instrument} and cost table ${costTable}; this judge has ${INSTRUMENT_VERSION} and ${COST_TABLE_VERSION}`,
-      }
+    const { seq } = record.body
+    const unknown = isKnownVersion(record.body) ? undefined : `this judge has ${VERSIONS.map(versionText).join(', ')}`
+    // A new version takes effect at a state: where it changed in between, nobody knows.
+    const mixed = sameVersion(record.body, versionOf(steps)) ? undefined : 'the record before it by another one'
+    const why = unknown ?? mixed
+    if (why !== undefined) return { code: 'version', message: `record ${seq} was made by ${versionText(record.body)}; ${why}` }
   }
   return undefined
+}
+
+const versionText = ({ instrument, costTable }: Version): string => `instrumentation ${instrument} with cost table ${costTable}`
+
+const versionOf = (steps: Span['steps']): Version => {
+  const body = steps[0]?.record.body
+  return body === undefined ? CURRENT : { instrument: body.instrument, costTable: body.costTable }
 }
 
 const readSpan = async (span: Span, library: Library): Promise<Ready | Doubt> => {
@@ -185,9 +192,10 @@ export const replay = async (history: History, read: ReadBlocks, judge: Judge, o
     const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
     return {
       agent: chain.agent,
-      load: async (module) => {
-        await wait(executor.load(module.toString(), () => library.module(module), limits))
-        return { module: module.toString(), ...limits }
+      load: async (module, version) => {
+        const key = { ...limits, version }
+        await wait(executor.load(module.toString(), () => library.module(module), key))
+        return { module: module.toString(), ...key }
       },
       manifest,
       init: await wait(library.bytes(init)),
@@ -206,14 +214,17 @@ export const replay = async (history: History, read: ReadBlocks, judge: Judge, o
 
   const begin = async (stage: Stage, { span, segments }: Ready): Promise<Standing> => {
     const [first] = span.steps
-    if (span.start === undefined && first !== undefined) return beBorn(stage, chain.genesis.body.module, first, segments[0]?.[0])
+    const version = versionOf(span.steps)
+    if (span.start === undefined && first !== undefined)
+      return beBorn(stage, chain.genesis.body.module, version, first, segments[0]?.[0])
     const { block, host } = await wait(library.state(span.start?.body.state as NonNullable<typeof first>['record']['id']))
-    return standAt(stage, span.start?.body.module ?? chain.genesis.body.module, block, host)
+    return standAt(stage, span.start?.body.module ?? chain.genesis.body.module, version, block, host)
   }
 
   const runSpan = async (stage: Stage, ready: Ready): Promise<void> => {
     const { span, segments } = ready
-    if (standing === undefined || span.start === undefined || stands !== span.start) {
+    const goesOn = standing !== undefined && span.start !== undefined && stands === span.start
+    if (standing === undefined || !goesOn || !sameVersion(standing.version, versionOf(span.steps))) {
       leave()
       standing = await begin(stage, ready)
     }

@@ -16,6 +16,7 @@ import {
   type StateBlock,
   type UpgradeEntry,
 } from '@igor/lineage'
+import type { Version } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import { advanceHost } from '../agent/advance.ts'
 import { hangMs } from '../agent/attempt.ts'
@@ -47,6 +48,8 @@ export class Lie extends Error {
 /** The agent in a worker, and what is known of it there. */
 export interface Standing {
   readonly placed: Placed
+  /** By which it runs there. */
+  readonly version: Version
   readonly block: StateBlock
   readonly host: HostPart
   /** It ran since `block`. */
@@ -56,7 +59,7 @@ export interface Standing {
 export interface Stage {
   readonly agent: string
   /** Makes a module known to the executor; what it says goes with each placement. */
-  readonly load: (module: CID) => Promise<ModuleLimits & { readonly module: string }>
+  readonly load: (module: CID, version: Version) => Promise<ModuleLimits & { readonly module: string }>
   readonly manifest: Manifest
   readonly init: Uint8Array
   readonly executor: Executor
@@ -81,24 +84,36 @@ const accuse = (
 }
 
 /** Puts the agent where a state says it stood. */
-export const standAt = async (stage: Stage, module: CID, block: StateBlock, host: HostPart): Promise<Standing> => {
+export const standAt = async (
+  stage: Stage,
+  module: CID,
+  version: Version,
+  block: StateBlock,
+  host: HostPart,
+): Promise<Standing> => {
   const { executor, library, manifest, init, wait } = stage
-  const loaded = await stage.load(module)
+  const loaded = await stage.load(module, version)
   const image = await wait(library.image(block, host))
   const { placed } = await wait(executor.place({ ...loaded, init, tickMs: hangMs(manifest), image }))
-  return { placed, block, host, ticked: false }
+  return { placed, version, block, host, ticked: false }
 }
 
 const EMPTY: StateBlock = { version: 1, memory: { bytes: 0, runs: [] }, globals: [], host: cborCid(new Uint8Array()) }
 
 /** Lets it be born again. */
-export const beBorn = async (stage: Stage, module: CID, step: Step, entry: JournalEntry | undefined): Promise<Standing> => {
+export const beBorn = async (
+  stage: Stage,
+  module: CID,
+  version: Version,
+  step: Step,
+  entry: JournalEntry | undefined,
+): Promise<Standing> => {
   if (entry === undefined) throw accuse(step, 'journal', 0, 0, 'a life begins with a start, and its journal is empty')
   const wrong = objection(entry, { host: emptyHostPart, since: 0n, first: true, manifest: stage.manifest }, step)
   if (wrong !== undefined) throw accuse(step, 'journal', 0, 0, wrong)
   const { header, fuel } = entry as StartEntry
   const { executor, manifest, init, wait, rootOf, records } = stage
-  const loaded = await stage.load(module)
+  const loaded = await stage.load(module, version)
   const { tick, time, limit, price, balance, receipts, epoch } = header
   const root = await rootOf(records, epoch)
   const attempt = { tick, time, limit, price, balance, receipts, root, messages: [] }
@@ -107,7 +122,7 @@ export const beBorn = async (stage: Stage, module: CID, step: Step, entry: Journ
   if (result.fuel !== fuel)
     throw accuse(step, 'fuel', 0, 0, `its start is said to have used ${fuel} fuel; running it again used ${result.fuel}`)
   const host = { ...emptyHostPart, time, kv: result.delta.kv ?? [] }
-  return { placed, block: blockAfter(EMPTY, cborCid(encodeHostPart(host)), result.delta), host, ticked: false }
+  return { placed, version, block: blockAfter(EMPTY, cborCid(encodeHostPart(host)), result.delta), host, ticked: false }
 }
 
 /** How the orders that a record names leave the host's part. */
@@ -185,7 +200,7 @@ const runSegment = async (stage: Stage, placed: Placed, before: HostPart, step: 
  */
 const runUpgrade = async (
   stage: Stage,
-  placed: Placed,
+  { placed, version }: Standing,
   { host, since }: { readonly host: HostPart; readonly since: bigint },
   step: Step,
   entry: UpgradeEntry,
@@ -203,7 +218,7 @@ const runUpgrade = async (
   if (module === undefined || modules.length > 1) throw lie('journal', 'an upgrade was made that no order asked for')
   const { time, limit, price, balance, receipts, epoch } = entry.header
   const attempt = { tick, time, limit, price, balance, receipts, root: await rootOf(records, epoch), messages: [] }
-  const done = await wait(executor.upgrade(placed, { ...(await stage.load(module)), init, attempt }))
+  const done = await wait(executor.upgrade(placed, { ...(await stage.load(module, version)), init, attempt }))
   if ('failed' in done) {
     if (entry.failed === null)
       throw lie('journal', `the new module is said to have taken over; running it again it failed: ${done.failed}`)
@@ -257,7 +272,7 @@ export const runStep = async (
   const plain = upgrade === undefined ? entries : entries.slice(0, -1)
   const segment = await runSegment(stage, placed, standing.host, step, plain)
   const { host: ran } = segment
-  const upgraded = upgrade === undefined ? undefined : await runUpgrade(stage, placed, segment, step, upgrade)
+  const upgraded = upgrade === undefined ? undefined : await runUpgrade(stage, standing, segment, step, upgrade)
   const since = segment.since + (upgrade === undefined ? 0n : billedFuel(upgrade))
   if (body.tick !== ran.tick)
     throw accuse(step, 'tick', body.tick, ran.tick, `it names tick ${body.tick}, its journal ends at tick ${ran.tick}`)
@@ -273,5 +288,5 @@ export const runStep = async (
   const part = { ...host, kv: delta?.kv ?? standing.host.kv }
   const block = blockAfter(upgraded === undefined ? standing.block : EMPTY, cborCid(encodeHostPart(part)), delta)
   await checkState(stage, step, block, agreed)
-  return { placed, block, host: part, ticked: false }
+  return { placed, version: standing.version, block, host: part, ticked: false }
 }

@@ -6,6 +6,7 @@
  */
 import { CHUNK_BYTES, type Compiled, type Instance, instantiate, SandboxError, Trap } from '@igor/sandbox'
 import { WASI } from './capabilities.ts'
+import { chargesCalls } from './hostcall-costs.ts'
 import { igorImports } from './hostcalls.ts'
 import { advance, applyImage, type Boundary, deltaOf, emptyBoundary, ImageError, nonZeroChunks } from './image.ts'
 import type { Kv } from './kv.ts'
@@ -150,7 +151,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
     const host = {
       memory: () => there().memory(),
-      charge: (fuel: number) => there().charge(fuel),
+      charge: chargesCalls(spec.compiled.instrumented.version) ? (fuel: number) => there().charge(fuel) : () => {},
       session: () => {
         if (current === undefined) throw new Error('a hostcall outside of a tick')
         return current

@@ -7,6 +7,10 @@
  *
  * @module
  */
+import type { Version } from '@igor/sandbox'
+
+/** Whether calls cost anything by this version: by cost table 1 they were free. */
+export const chargesCalls = ({ costTable }: Version): boolean => costTable > 1
 
 /** Of every call, one that answers ENOSYS, too: the way there and back. */
 export const CALL_COST = 300

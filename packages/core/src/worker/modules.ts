@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Compiled, compile, INSTRUMENT_VERSION, instrument, type RequiredExport, SandboxError } from '@igor/sandbox'
+import { type Compiled, CURRENT, compile, instrument, type RequiredExport, SandboxError } from '@igor/sandbox'
 import type { ErrorCode } from '../errors.ts'
 import { judgeImport } from './capabilities.ts'
 import { nameOfKey } from './module-key.ts'
@@ -52,6 +52,7 @@ const build = async (key: ModuleKey, bytes: Uint8Array): Promise<Compiled> => {
         return verdict.reason
       },
       requiredExports: EXPORTS,
+      ...(key.version === undefined ? {} : { version: key.version }),
     })
     return await compile(instrumented)
   } catch (error) {
@@ -67,7 +68,7 @@ export const createModules = (): Modules => {
     load: async (key, bytes) => {
       const name = nameOfKey(key)
       if (!known.has(name)) known.set(name, await build(key, bytes))
-      return INSTRUMENT_VERSION
+      return (key.version ?? CURRENT).instrument
     },
     get: (key) => known.get(nameOfKey(key)),
     unload: (key) => void known.delete(nameOfKey(key)),

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Version } from '@igor/sandbox'
 import type { View } from '../api.ts'
 
 /** The worker's copy of an agent is named by a number that core chose (never reused). */
@@ -30,6 +31,8 @@ export interface ModuleKey {
   readonly maxMemoryBytes: number
   /** Capabilities, sorted. */
   readonly granted: readonly string[]
+  /** Absent: the current one. */
+  readonly version?: Version
 }
 
 export type Request =
