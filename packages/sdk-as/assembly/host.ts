@@ -37,6 +37,22 @@ export declare function kv_put(key: usize, keyLen: i32, value: usize, valueLen: 
 @external("igor", "kv_delete")
 export declare function kv_delete(key: usize, keyLen: i32): i32;
 
+/** Microcents that are left to run on, as of the tick's beginning. Capability `wallet`. */
+@external("igor", "wallet_balance")
+export declare function wallet_balance(): i64;
+
+/** Receipts that can be read, 16 at most. Capability `wallet`. */
+@external("igor", "wallet_receipt_count")
+export declare function wallet_receipt_count(): i32;
+
+/** The receipt's length (64), the latest last; -5 when there is none of that number, -4 when `cap` is less. Capability `wallet`. */
+@external("igor", "wallet_receipt")
+export declare function wallet_receipt(index: i32, ptr: usize, cap: i32): i32;
+
+/** Microcents that this host asks for a nominal second (10^9 fuel). Capability `pricing`. */
+@external("igor", "node_price")
+export declare function node_price(): i64;
+
 /** What the functions above answer when they cannot do as asked. */
 export const ERROR: i32 = -1;
 export const ERROR_NOT_GRANTED: i32 = -2;

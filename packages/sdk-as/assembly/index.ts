@@ -8,6 +8,8 @@ export { host };
 const SMALL: i32 = 4096;
 /** The longest message that a node delivers. */
 const MAX_MESSAGE: i32 = 65536;
+/** Bytes of a receipt. */
+const RECEIPT: i32 = 64;
 /** The longest value that is read from kv. */
 const MAX_VALUE: i32 = 65536;
 
@@ -126,6 +128,50 @@ export function put(key: string, value: string): bool {
 export function remove(key: string): bool {
   const name = String.UTF8.encode(key);
   return host.kv_delete(changetype<usize>(name), name.byteLength) == 0;
+}
+
+/** What the agent was billed up to a record that its host signed. */
+export class Receipt {
+  /** The last tick that it covers. */
+  tick: u64;
+  /** Unix milliseconds at which it was signed. */
+  time: u64;
+  /** Since birth. */
+  fuel: u64;
+  /** Microcents since birth. */
+  cost: u64;
+  /** SHA-256 by which the record can be asked for, 32 bytes. */
+  record: Uint8Array;
+
+  constructor(bytes: ArrayBuffer) {
+    const at = changetype<usize>(bytes);
+    this.tick = load<u64>(at);
+    this.time = load<u64>(at, 8);
+    this.fuel = load<u64>(at, 16);
+    this.cost = load<u64>(at, 24);
+    this.record = Uint8Array.wrap(bytes, 32, 32);
+  }
+}
+
+/** Microcents that are left to run on, as of the tick's beginning. Capability `wallet`. */
+export function balance(): i64 {
+  return host.wallet_balance();
+}
+
+/** Receipts that `receipt` can read: the last ones, 16 at most. Capability `wallet`. */
+export function receiptCount(): i32 {
+  return host.wallet_receipt_count();
+}
+
+/** One of the last receipts, the latest with the highest number; null when there is none of that number. Capability `wallet`. */
+export function receipt(index: i32): Receipt | null {
+  const room = new ArrayBuffer(RECEIPT);
+  return host.wallet_receipt(index, changetype<usize>(room), RECEIPT) == RECEIPT ? new Receipt(room) : null;
+}
+
+/** Microcents that this host asks for a nominal second (10^9 fuel). Capability `pricing`. */
+export function price(): i64 {
+  return host.node_price();
 }
 
 /** Milliseconds as people say them: `42 s`, `5 min`, `3 h 20 min`, `2 d 4 h`. */

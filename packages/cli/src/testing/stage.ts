@@ -5,8 +5,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { parseManifest } from '@igor/core'
-import type { JobResult, Reply, Request } from '@igor/core/worker'
+import { type Manifest, parseManifest } from '@igor/core'
+import type { Attempt, JobResult, Reply, Request } from '@igor/core/worker'
 import { nodeThreads } from '@igor/nodejs'
 import { onTestFinished } from 'vitest'
 
@@ -34,8 +34,25 @@ const NS_PER_MS = 1_000_000n
 type WithId = Extract<Request, { readonly id: number }>
 type Unnumbered = WithId extends infer R ? (R extends WithId ? Omit<R, 'id'> : never) : never
 
+/** What its host tells an agent of its budget. */
+export type Terms = Pick<Attempt, 'price' | 'balance' | 'receipts'>
+
+const FREE: Terms = { price: 0n, balance: 0n, receipts: [] }
+
 /** @param init text that it is given at birth */
 export async function stage(name: string, init = ''): Promise<Stage> {
+  const manifest = parseManifest(await readFile(`${agentsFolder}${name}/manifest.json`, 'utf8'))
+  return stageModule(name, new Uint8Array(await readFile(`${agentsFolder}${name}/${name}.wasm`)), manifest, init)
+}
+
+/** The same with a module and manifest of one's own. */
+export async function stageModule(
+  name: string,
+  wasm: Uint8Array,
+  manifest: Manifest,
+  init = '',
+  terms: Terms = FREE,
+): Promise<Stage> {
   const thread = nodeThreads().spawn()
   onTestFinished(() => thread.terminate())
   let id = 0
@@ -53,7 +70,6 @@ export async function stage(name: string, init = ''): Promise<Stage> {
     return reply
   }
 
-  const manifest = parseManifest(await readFile(`${agentsFolder}${name}/manifest.json`, 'utf8'))
   const key = { module: name, maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: [...manifest.capabilities.keys()].sort() }
   let time = START_NS
   let ticks = 0
@@ -63,12 +79,10 @@ export async function stage(name: string, init = ''): Promise<Stage> {
     root: new Uint8Array(32).fill(7),
     messages: messages.map((text) => new TextEncoder().encode(text)),
     limit: BigInt(manifest.limits.maxFuelPerTick) * (ticks === 0 ? 10n : 1n),
-    price: 0n,
-    balance: 0n,
-    receipts: [],
+    ...terms,
   })
   await ask({ type: 'setup', live: 4 })
-  await ask({ type: 'load', ...key, bytes: new Uint8Array(await readFile(`${agentsFolder}${name}/${name}.wasm`)) })
+  await ask({ type: 'load', ...key, bytes: wasm.slice() })
   const placed = await ask({ type: 'place', place: 1, ...key, init: new TextEncoder().encode(init), attempt: attempt([]) })
   if (placed.type !== 'placed' || placed.result === undefined) throw new Error(`${name} was not born`)
   let memory = placed.result.memoryBytes
