@@ -135,7 +135,7 @@ export async function findPlanted({ from = 1, threads, only, tree, ondone = () =
           yield { seed: from + i, ...(fault.focus ? { focus: fault.focus } : {}) }
       })()
       await pool.all(runs, (run, result) => {
-        if (failure !== undefined || result === undefined) return true
+        if (failure !== undefined) return true
         seeds++
         if (result.failures.length > 0) failure = `seed ${run.seed}: ${result.failures[0]}`
         return failure !== undefined

@@ -43,21 +43,24 @@ export async function openThreads(source, { threads = availableParallelism(), tr
     })
 
   return {
-    /** Runs until there are no more, or `onresult` says that it is enough. @param {Iterable<object>} runs */
+    /**
+     * Runs until there are no more, or `onresult` says that it is enough. Of a run that did not end there is no more than
+     * its seed and why.
+     *
+     * @param {Iterable<object>} runs
+     */
     async all(runs, onresult) {
       const left = runs[Symbol.iterator]()
       let enough = false
       await Promise.all(
         workers.map(async (_, index) => {
           for (let next = left.next(); !next.done && !enough; next = left.next()) {
-            const { run, result, seconds } = await ask(index, { run: next.value }).catch((error) => ({
-              run: next.value,
-              result: undefined,
+            const run = next.value
+            const { result, seconds } = await ask(index, { run }).catch(({ message }) => ({
+              result: { seed: run.seed, failures: [message] },
               seconds: 0,
-              error,
             }))
             enough ||= onresult(run, result, seconds) === true
-            if (result === undefined) throw new Error(`seed ${run.seed} did not end`)
           }
         }),
       )

@@ -25,7 +25,8 @@ export interface Summary {
 }
 
 export interface Adding {
-  add(run: RunOptions, result: RunResult): void
+  /** Of a run that did not end there is only why. */
+  add(run: RunOptions, result: RunResult | Pick<RunResult, 'failures'>): void
   readonly summary: Summary
   /** Runs that end a process at points where none ended yet. */
   uncovered(): RunOptions[]
@@ -44,6 +45,8 @@ export const createSummary = (): Adding => {
   return {
     add: (run, result) => {
       runs++
+      if (result.failures.length > 0) failed.push({ run, failures: result.failures })
+      if (!('hash' in result)) return
       simulatedMs += result.simulatedMs
       events += result.events
       ticks += result.ticks
@@ -52,7 +55,6 @@ export const createSummary = (): Adding => {
       // A planned crash stands in the way of no other: the run came here without it.
       for (const point of result.points.keys()) if (!points.has(point) && run.crash === undefined) points.set(point, run)
       for (const point of result.struck) struck.add(point)
-      if (result.failures.length > 0) failed.push({ run, failures: result.failures })
     },
     get summary() {
       return { runs, failed, simulatedMs, events, ticks, faults, points, struck, looked }

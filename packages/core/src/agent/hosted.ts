@@ -161,7 +161,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     // Late by less than an interval it catches up: an agent of 1 Hz ticks once a second.
     const from = started >= due && started - due < wait ? due : started
     const grain = Math.min(MAX_GRAIN_MS, Math.floor(wait / GRAINS))
-    due = more && failed === 0 ? started : grain > 0 ? Math.round((from + wait) / grain) * grain : from + wait
+    due = more && failed + faults === 0 ? started : grain > 0 ? Math.round((from + wait) / grain) * grain : from + wait
   }
 
   /** Lets waiting messages in; whoever sent one that has no place is told at once. */
@@ -350,7 +350,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
       if (ran !== undefined && isActive() && isExhausted()) await settle()
       if (admitted.length > 0 || next.faulted !== null || runner.aside !== undefined || isExhausted()) onchange()
       else if (hasNews) onticked()
-      if (hasNews) {
+      if (hasNews || started >= due) {
         faults = 0
         trouble = undefined
       }
@@ -409,10 +409,12 @@ export const createHosted = (options: HostedOptions): Hosted => {
   const loop = async (): Promise<void> => {
     while (!signal.aborted) {
       const now = clock.elapsed()
-      const asked = messages.length + orders.length + departures.length > 0
+      // What this node could not do just now it tries when it is due, whatever waits for it.
+      const troubled = faults > 0
+      const asked = !troubled && messages.length + orders.length + departures.length > 0
       const waits = !asked && !nudge.signal.aborted
-      if (waits && (rests() || now < due)) {
-        const until = rests() ? MAX_BACKOFF_MS : due - now
+      if (waits && (now < due || (rests() && !troubled))) {
+        const until = rests() && !troubled ? MAX_BACKOFF_MS : due - now
         const bound = outbox.length === 0 ? until : Math.max(0, boundAt + BIND_MS - now)
         await clock.sleep(Math.min(until, bound), nudge.signal).catch(() => {})
       }
