@@ -3,6 +3,7 @@ import {
   decodeRecord,
   type ForkProof,
   type LineageRecord,
+  makeReady,
   proveFork,
   readForkProof,
   signRecord,
@@ -41,16 +42,16 @@ const nextEvent = (node: Node, code: string): Promise<NodeEvent> =>
   })
 
 /** What is left of a node that gave its agent to `a`: its key, and the agent's history. */
-const fallen = async (a: Running): Promise<{ rogue: Rogue; agent: string; history: LineageRecord[] }> => {
+const fallen = async (a: Running, to: Running = a): Promise<{ rogue: Rogue; agent: string; history: LineageRecord[] }> => {
   const liar = await world.start()
   const agent = await spawnCounter(liar)
   await nextCount(agent, 1)
-  await eventually(liar, () => liar.peers().some(({ id }) => id === a.id))
-  await agent.moveTo(a.id)
+  await eventually(liar, () => liar.peers().some(({ id }) => id === to.id))
+  await agent.moveTo(to.id)
   await liar.stop()
   const rogue = makeRogue(world.hub, await seedOn(liar.disk))
   expect(rogue.id).toBe(liar.id)
-  return { rogue, agent: agent.id, history: await historyAt(rogue, a.id, agent.id) }
+  return { rogue, agent: agent.id, history: await historyAt(rogue, to.id, agent.id) }
 }
 
 /** The same history, in which it never gave the agent away. */
@@ -111,6 +112,44 @@ describe('a host that signed two histories', () => {
       expect(await again.proofs()).toEqual([proof])
       await refuses(again)
     }
+  })
+
+  it('is no candidate of a witness, and gets no agent in a file', async () => {
+    const witness = await world.start(undefined, { witness: { leaseMs: 1000 }, policy: { maxAgents: 0 } })
+    const { rogue, agent, history } = await fallen(witness, await world.start())
+    const lie = await other(rogue, history)
+    rogue.shows(lie)
+    const asked: string[] = []
+    rogue.network.handle(
+      HANDOFF_PROTOCOL,
+      async (channel) => {
+        asked.push(channel.peer)
+        await channel.close()
+      },
+      { maxPerPeer: 4 },
+    )
+    const [host, next] = [await world.start(), await world.start()]
+    const convicted = Promise.all([witness, host].map((node) => nextEvent(node, 'FORK_PROVEN')))
+    await rogue.says([{ agent, epoch: 1, seq: lie.at(-1)?.body.seq ?? 0, head: String(lie.at(-1)?.id) }])
+    await convicted
+    const own = await spawnCounter(host, { witness: witness.id, failover: [rogue.id, next.id] })
+    const ready = await makeReady(
+      {
+        agent: own.id,
+        handoff: new Uint8Array(16),
+        to: rogue.id,
+        incarnation: new Uint8Array(16),
+        price: 0n,
+        nonce: new Uint8Array(32),
+        expiry: Date.now() + 60_000,
+      },
+      rogue.sign,
+    )
+    await expect(own.export({ to: ready.bytes })).rejects.toMatchObject({ code: 'HANDOFF_REJECTED' })
+    await nextCount(own, 1)
+    await host.stop()
+    await eventually(next, () => next.agents().some((one) => one.agent === own.id && one.here && one.state === 'active'))
+    expect(asked).toEqual([])
   })
 
   it('is known to who comes later', async () => {
