@@ -65,7 +65,7 @@ export const decodeHostPart = (bytes: Uint8Array): HostPart => {
   }
   if (value === null || typeof value !== 'object' || value.v !== 1) return bad('version')
   const { kv, tick, failures, faulted, paused, lastOrder, inbox, seen } = value
-  const time = typeof value.time === 'number' ? BigInt(value.time) : value.time
+  const time = isCount(value.time) ? BigInt(value.time) : value.time
   if (!Array.isArray(kv) || !kv.every(isPair)) return bad('kv')
   if (!isCount(tick)) return bad('tick')
   if (typeof time !== 'bigint' || time < 0n) return bad('time')

@@ -89,6 +89,7 @@ describe('an inbox', () => {
     const bad: object[] = [
       { tick: -1 },
       { time: -1n },
+      { time: 1.5 },
       { paused: 1 },
       { inbox: [new Uint8Array(MAX_MESSAGE_BYTES + 1)] },
       { inbox: Array.from({ length: MAX_INBOX + 1 }, () => new Uint8Array()) },
