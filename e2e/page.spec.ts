@@ -52,6 +52,25 @@ test('a first visit: a node at once, someone alive, one sentence; a second tab, 
   await expect(first.island(far.peerId).getByTestId('rtt')).toHaveText(/ms$/)
 })
 
+test('what a person presses stays under their finger, whoever comes in sight meanwhile', async ({ server, tab }) => {
+  const home = await server('home')
+  const here = await tab(home.url)
+  await here.reaches(home.peerId)
+  await expect(here.page.getByTestId('agent')).toHaveCount(1)
+  const item = here.page.locator('[data-testid=gallery-item][data-item=heartbeat]')
+  await item.hover()
+  await here.page.mouse.down()
+  // Their islands make the page longer above it.
+  const others = await Promise.all([server('second', '--headless'), server('third', '--headless')])
+  await Promise.all(others.map((other) => other.ask('peers', '--connect', home.multiaddrs[0] as string)))
+  await expect
+    .poll(async () => (await others[1]?.ask<{ id: string; link: string }[]>('peers'))?.some(({ id }) => id === here.peerId))
+    .toBe(true)
+  await here.page.mouse.up()
+  await expect(here.island(here.peerId).getByTestId('agent')).toHaveCount(2)
+  for (const other of others) await here.reaches(other.peerId)
+})
+
 test('a message typed on the page is in its memory, here and after a move', async ({ server, tab }) => {
   const home = await server('home')
   const here = await tab(home.url)

@@ -17,6 +17,8 @@ const SERVER_GRACE_MS = 4000
 /** Ages are shown in seconds. */
 const CLOCK_MS = 1000
 const USAGE_EVERY_MS = 15_000
+/** What ends a press. */
+const RELEASES = ['pointerup', 'pointercancel', 'blur'] as const
 
 const liveRegion = (urgent: boolean): ((text: string) => void) => {
   const el = document.createElement('div')
@@ -43,6 +45,7 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
   const urgent = liveRegion(true)
   const began = performance.now()
   let frame = 0
+  let pressed = false
   let serial = 0
   let reached = false
   const seen = new Set<string>()
@@ -53,6 +56,8 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
     changed() {
       frame ||= requestAnimationFrame(() => {
         frame = 0
+        // Between press and release nothing moves away: the click would be lost, or be another one.
+        if (pressed && document.body.dataset.dragging === undefined) return
         for (const render of renders) {
           try {
             render()
@@ -146,12 +151,23 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
     state.online = navigator.onLine
     app.changed()
   }
+  const onPress = ({ target }: PointerEvent): void => {
+    pressed = target instanceof Element && target.closest('button, label, a, summary') !== null
+  }
+  const onRelease = (): void => {
+    if (!pressed) return
+    pressed = false
+    // The frame comes after the click that the release makes.
+    app.changed()
+  }
   const onVisible = (): void => {
     if (!document.hidden) refresh()
   }
   addEventListener('online', onNetwork)
   addEventListener('offline', onNetwork)
   document.addEventListener('visibilitychange', onVisible)
+  addEventListener('pointerdown', onPress, true)
+  for (const type of RELEASES) addEventListener(type, onRelease)
   const timer = setInterval(() => {
     checkServer()
     if (!document.hidden) app.changed()
@@ -180,6 +196,8 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
       removeEventListener('online', onNetwork)
       removeEventListener('offline', onNetwork)
       document.removeEventListener('visibilitychange', onVisible)
+      removeEventListener('pointerdown', onPress, true)
+      for (const type of RELEASES) removeEventListener(type, onRelease)
       if (frame) cancelAnimationFrame(frame)
     },
   }
