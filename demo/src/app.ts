@@ -5,7 +5,7 @@
  */
 import { learnMove, tellMove } from './actions.ts'
 import type { IgorNode, Peer } from './api.ts'
-import { silenceOf } from './archipelago.ts'
+import { isPutRight, silenceOf } from './archipelago.ts'
 import { watchForHiding } from './home.ts'
 import { learnNames, withNames } from './names.ts'
 import type { Site } from './site.ts'
@@ -120,11 +120,7 @@ export const startApp = (node: IgorNode, site: Site | undefined): RunningApp => 
   const refresh = (): void => {
     const before = new Map(state.agents.map((status) => [status.agent, status]))
     state.agents = node.agents().map((known) => fuller(known, state.live.get(known.agent)?.status))
-    for (const { agent, host, state: word } of state.agents) {
-      const was = before.get(agent)
-      // What went wrong with it went wrong where and as it was.
-      if (was !== undefined && (was.host !== host || was.state !== word) && word === 'active') state.problems.delete(agent)
-    }
+    for (const status of state.agents) if (isPutRight(before.get(status.agent), status)) state.problems.delete(status.agent)
     state.peers = node.peers()
     learnNames(node, state.peers, state.site)
     for (const status of state.agents) {

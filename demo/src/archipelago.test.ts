@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { AgentStatus, Peer } from './api.ts'
-import { archipelago, type Island, mayMove, survival } from './archipelago.ts'
+import { archipelago, type Island, isPutRight, mayMove, survival } from './archipelago.ts'
 
 const agent = (name: string, host: string, part: Partial<AgentStatus> = {}): AgentStatus => ({
   agent: `did:key:${name}`,
@@ -130,4 +130,16 @@ test('where it would survive: only a server outlives the tab', () => {
     text: expect.stringMatching(/disk of owl/),
   })
   expect(survival(agent('a', 't'), { kind: 'tab', name: 'fox' }).safe).toBe(false)
+})
+
+test('a problem is over where the agent goes on elsewhere or in another state, and not where it stays after a move that failed', () => {
+  const before = (part: Partial<AgentStatus>): boolean => isPutRight(agent('a', 'me', part), agent('a', 'me'))
+  expect(before({ host: 'far' })).toBe(true)
+  expect(before({ host: 'far', state: 'moving' })).toBe(true)
+  expect(before({ state: 'paused' })).toBe(true)
+  expect(before({})).toBe(false)
+  // The word of it may come after the reason does.
+  expect(before({ state: 'moving' })).toBe(false)
+  expect(isPutRight(undefined, agent('a', 'me'))).toBe(false)
+  expect(isPutRight(agent('a', 'me'), agent('a', 'me', { state: 'faulted' }))).toBe(false)
 })

@@ -162,3 +162,7 @@ export const survival = (
     text: `Only where ${host.name} is${host.kind === 'tab' ? ', a browser tab: it sleeps there while that tab is closed' : ''}. Save a copy, or move it to a server.`,
   }
 }
+
+/** True if what went wrong with an agent is over: it went wrong where and as it was. Whoever stays after a move that failed says why. */
+export const isPutRight = (was: AgentStatus | undefined, is: AgentStatus): boolean =>
+  was !== undefined && is.state === 'active' && (was.host !== is.host || (was.state !== 'active' && was.state !== 'moving'))
