@@ -410,7 +410,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     while (!signal.aborted) {
       const now = clock.elapsed()
       // What this node could not do just now it tries when it is due, whatever waits for it.
-      const troubled = faults > 0
+      const troubled = faults > 0 && isActive()
       const asked = !troubled && messages.length + orders.length + departures.length > 0
       const waits = !asked && !nudge.signal.aborted
       if (waits && (now < due || (rests() && !troubled))) {
