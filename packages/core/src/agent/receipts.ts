@@ -4,10 +4,15 @@
  * @module
  */
 import { type LineageRecord, MAX_RECEIPTS, RECEIPT_BYTES } from '@igor/lineage'
+import { hexOf } from './blocks.ts'
 
 const DIGEST_AT = RECEIPT_BYTES - 32
 
-const receiptOf = ({ id, body }: LineageRecord): Uint8Array | undefined => {
+/** The record that a receipt is of. */
+export const nameOfReceipt = (receipt: Uint8Array): string => hexOf(receipt.subarray(DIGEST_AT))
+
+/** Undefined: it bills nothing. */
+export const receiptOf = ({ id, body }: LineageRecord): Uint8Array | undefined => {
   if (body.kind !== 'checkpoint' && body.kind !== 'handoff') return undefined
   const receipt = new Uint8Array(RECEIPT_BYTES)
   const view = new DataView(receipt.buffer)

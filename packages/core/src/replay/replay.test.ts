@@ -270,6 +270,11 @@ describe('a host that lies', () => {
     ['the balance', () => ({ entries: header({ balance: 5n }) }), { claim: 'journal' }],
     ['the price', () => ({ entries: header({ price: 1n }) }), { claim: 'journal' }],
     ['the epoch, and so the seed', () => ({ entries: header({ epoch: 2 }) }), { claim: 'journal' }],
+    [
+      'receipts, to an agent that may see none',
+      () => ({ entries: header({ receipts: [new Uint8Array(64)] }) }),
+      { claim: 'journal' },
+    ],
     ['a limit over the manifest', () => ({ entries: header({ limit: 100_001n }) }), { claim: 'journal' }],
     [
       'a failure that was none',
@@ -359,5 +364,67 @@ describe('a host that lies', () => {
     const birth = String(first?.kind === 'checkpoint' ? first.journal : '')
     const found = await judge({ ...file, blocks: new Map([...file.blocks].filter(([name]) => name !== birth)) })
     expect(found).toMatchObject({ verdict: 'consistent', fromTick: 1, toTick: file.chain.tick, doubts: [{ code: 'not kept' }] })
+  })
+})
+
+describe('a host that shows its agent false receipts', () => {
+  const TICK = 5
+  let world: World
+  let file: Evidence
+  let sign: Sign
+  beforeAll(async () => {
+    world = createWorld()
+    const node = await world.start(undefined, { policy: { price: 50_000_000n } })
+    // It never looks at them: nothing but the header tells.
+    const agent = await spawnBusy(node, {
+      tick_interval_ms: 60_000,
+      capabilities: { inbox: { version: 1 }, clock: { version: 1 }, rand: { version: 1 }, wallet: { version: 1 } },
+    })
+    while (agent.status.tick < TICK + 1) {
+      await agent.send('a')
+      await agent.pause()
+      await agent.resume()
+    }
+    file = await readCar(await agent.export())
+    sign = signerOfSeed(await seedOn(node.disk))
+  })
+  afterAll(async () => {
+    await world.stop()
+  })
+
+  it('is not what one is that showed the true ones', async () => {
+    const entry = entriesOf(file, recordOf(file, TICK)).find(({ kind }) => kind === 'run')
+    expect(entry?.kind === 'run' && entry.header.receipts.length).toBeGreaterThan(2)
+    expect(await judge(file)).toMatchObject({ verdict: 'consistent', doubts: [] })
+  })
+
+  const dearer = (receipt: Uint8Array): Uint8Array => receipt.map((byte, i) => (i === 24 ? byte ^ 1 : byte))
+  const lies: readonly [string, (receipts: readonly Uint8Array[]) => readonly Uint8Array[]][] = [
+    ['another bill in the last one', (all) => [...all.slice(0, -1), dearer(all.at(-1) ?? new Uint8Array())]],
+    ['another bill in an older one', (all) => [dearer(all[0] ?? new Uint8Array()), ...all.slice(1)]],
+    ['none', () => []],
+    ['the last one missing', (all) => all.slice(0, -1)],
+    ['another order', (all) => [...all.slice(0, -1).reverse(), ...all.slice(-1)]],
+    ['one twice', (all) => [...all.slice(0, 1), ...all]],
+  ]
+  it.each(lies)('is guilty: %s', async (_, change) => {
+    const forged = await forge(file, sign, {
+      seq: recordOf(file, TICK).body.seq,
+      entries: atTick(TICK, (entry) => ({ ...entry, header: { ...entry.header, receipts: change(entry.header.receipts) } })),
+    })
+    expect(await judge(forged)).toMatchObject({ verdict: 'guilty', guilt: { claim: 'journal', tick: TICK } })
+  })
+
+  it('convicts nobody by receipts of records that the judge does not know', async () => {
+    // What comes after it would name the record as it was before.
+    const last = file.chain.tick
+    const forged = await forge(file, sign, {
+      seq: recordOf(file, last).body.seq,
+      entries: atTick(last, (entry) => ({
+        ...entry,
+        header: { ...entry.header, receipts: [new Uint8Array(64).fill(9), ...entry.header.receipts.slice(1)] },
+      })),
+    })
+    expect(await judge(forged)).toMatchObject({ verdict: 'consistent' })
   })
 })

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Chain, Checkpoint, Handoff, LineageRecord } from '@igor/lineage'
+import { nameOfReceipt, receiptOf } from '../agent/receipts.ts'
 
 export type ProgressRecord = LineageRecord<Checkpoint | Handoff>
 
@@ -21,6 +22,15 @@ export interface Step {
   readonly before: Tally & { readonly tick: number; readonly budget: bigint }
   /** When the epoch's authority took over: its price counts from there. */
   readonly billed: Tally
+  /** What the agent can have been shown of what it was billed. */
+  readonly receipts: Receipts
+}
+
+export interface Receipts {
+  /** Of the record before that bills; undefined: there is none. */
+  readonly last: Uint8Array | undefined
+  /** All that are known of this history, by the record's name, and its place. */
+  readonly known: ReadonlyMap<string, { readonly seq: number; readonly receipt: Uint8Array }>
 }
 
 export interface Span {
@@ -49,6 +59,8 @@ export const spansOf = (chain: Chain, records: readonly LineageRecord[]): Span[]
   let steps: Step[] = []
   let pruned = false
   let last = -1
+  const known = new Map<string, { seq: number; receipt: Uint8Array }>()
+  let receipt: Uint8Array | undefined
   let billed: Tally = { fuel: 0n, cost: 0n }
   let before = { fuel: 0n, cost: 0n, tick: 0, budget: chain.genesis.body.budget }
   for (const record of records) {
@@ -58,7 +70,9 @@ export const spansOf = (chain: Chain, records: readonly LineageRecord[]): Span[]
     if (body.kind === 'accept') billed = { fuel: before.fuel, cost: before.cost }
     if (!isProgress(record)) continue
     const { fuel, cost, tick, budget, state, epoch } = record.body
-    steps.push({ record, signer: signers.get(epoch) ?? '', before, billed })
+    steps.push({ record, signer: signers.get(epoch) ?? '', before, billed, receipts: { last: receipt, known } })
+    receipt = receiptOf(record)
+    if (receipt !== undefined) known.set(nameOfReceipt(receipt), { seq: body.seq, receipt })
     before = { fuel, cost, tick, budget }
     if (state === null) continue
     spans.push({ start, steps, pruned })
