@@ -296,7 +296,10 @@ export interface NodePolicy {
   readonly maxAgents?: number
   /** Microcents per nominal second. Default 0. */
   readonly price?: bigint
-  /** States kept of each agent, the present one included, with the journals between them. Default 16. */
+  /**
+   * States kept of each agent, the present one included, with the journals between them; of those behind the present one
+   * no more than take 64 MiB, one at least. Default 16. `all`: without bound.
+   */
   readonly keep?: number | 'all'
   /** Peers whose agents are taken in; default: everyone's. */
   readonly allow?: readonly string[]

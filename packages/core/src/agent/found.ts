@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  type Body,
   buildMemory,
   type Chain,
   cborCid,
@@ -316,13 +317,12 @@ const sweepBlocks = async (store: Store, ledger: Ledger): Promise<void> => {
   if (remove.length > 0) await store.commit({ remove, durable: false })
 }
 
-const moduleIn = async (rescue: Rescue, key: string): Promise<string | undefined> => {
-  const bytes = await rescue.get(key)
-  const body = bytes === undefined ? undefined : decodeRecord(bytes).body
-  return body !== undefined && 'module' in body ? body.module.toString() : undefined
+const bodyIn = async (rescue: Rescue, key: string | undefined): Promise<Body | undefined> => {
+  const bytes = key === undefined ? undefined : await rescue.get(key)
+  return bytes === undefined ? undefined : decodeRecord(bytes).body
 }
 
-/** Modules that agents in this store run, those of other tabs included; undefined: some of them are not known any more. */
+/** Modules that agents in this store run, or ran in what is kept of their past, those of other tabs included; undefined: some of them are not known any more. */
 export const modulesInUse = async (store: Store): Promise<Set<string> | undefined> => {
   const used = new Set<string>()
   const rescue = createRescue(store)
@@ -332,15 +332,18 @@ export const modulesInUse = async (store: Store): Promise<Set<string> | undefine
       const row = await rescue.get(key)
       if (row !== undefined && decodeRow(row).state === 'retired') continue
       const records = await store.list(keys.records(agent))
-      // What it was born with serves to run its beginning again; what it runs is in the last record that names a module.
-      const [first] = records
-      for (const key of [...records].reverse()) {
-        const module = await moduleIn(rescue, key)
-        if (module !== undefined) used.add(module)
-        if (module !== undefined) break
+      // What it was born with serves to run its beginning again.
+      const born = await bodyIn(rescue, records[0])
+      if (born !== undefined && 'module' in born) used.add(born.module.toString())
+      // What it runs is in the last record that names a module; what it ran is in those whose states and journals are kept.
+      let isLast = true
+      for (const key of records.reverse()) {
+        const body = await bodyIn(rescue, key)
+        if (body === undefined || !('state' in body)) continue
+        if (!isLast && body.state !== null && (await store.get(keys.block(agent, nameOf(body.state)))) === undefined) break
+        used.add(body.module.toString())
+        isLast = false
       }
-      const born = first === undefined ? undefined : await moduleIn(rescue, first)
-      if (born !== undefined) used.add(born)
     } catch {
       return undefined
     }

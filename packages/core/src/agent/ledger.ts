@@ -45,7 +45,7 @@ import { type Context, nowMs } from './context.ts'
 import type { HostPart } from './host-part.ts'
 import { emptyJournal, fuelOf, type Journal, openJournal } from './journal.ts'
 import { useOfModule } from './modules.ts'
-import { createRetention, DEFAULT_KEEP, type Retention, windowOf } from './retention.ts'
+import { createRetention, DEFAULT_KEEP, owedStates, pastBytes, type Retention, windowOf } from './retention.ts'
 import { type Current, countRefs, nameOf, nextState, type Rows } from './state.ts'
 
 /** Whether a record applied this very order. */
@@ -300,7 +300,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
         current = next
         present = next.host
         tick = next.host.tick
-        retention.replaced([...dropped, ...names])
+        retention.replaced([...dropped, ...names], pastBytes(before.block, dropped.length), owedStates(chain, records))
       },
       undo: () => {
         for (const name of [...added, ...names]) refs.release(name)

@@ -12,7 +12,7 @@ import type { Store } from '../platform.ts'
 import type { BlockRefs } from './blocks.ts'
 import { type Journal, openJournal } from './journal.ts'
 import type { Rescue } from './rescue.ts'
-import { createRetention, type Retention, usesOf } from './retention.ts'
+import { createRetention, owedStates, pastBytes, type Retention, usesOf } from './retention.ts'
 import { type Current, countRefs, nameOf } from './state.ts'
 
 type Progressed = LineageRecord & { readonly body: { readonly journal: CID | null; readonly state: CID | null } }
@@ -76,7 +76,7 @@ export const readRetained = async (
   )
   // From the oldest on after which none is missing.
   const first = blocks.lastIndexOf(undefined) + 1
-  const names: string[][] = []
+  const groups: { names: string[]; bytes: number }[] = []
   for (let i = first; i < kept.length; i++) {
     const before = blocks[i - 1]
     const now = blocks[i]
@@ -86,9 +86,10 @@ export const readRetained = async (
     // What is no more in use than by an older state.
     for (const name of [...own, ...dropped]) refs.add(name)
     if (i === first) for (const name of own) retention.also(name)
-    else names.push([...own, ...dropped])
+    else groups.push({ names: [...own, ...dropped], bytes: before === undefined ? 0 : pastBytes(before.block, dropped.length) })
   }
-  for (const group of names) retention.replaced(group)
+  const owed = owedStates(chain, records)
+  for (const { names, bytes } of groups) retention.replaced(names, bytes, owed)
   for (const record of records) {
     const after = hasProgress(record) && record.body.state === null && record.body.seq > (chain.state?.body.seq ?? 0)
     if (!after || record.body.journal === null) continue

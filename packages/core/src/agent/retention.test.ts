@@ -1,10 +1,14 @@
 import { decodeRecord, decodeSegment, decodeState } from '@igor/lineage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { keys } from '../keys.ts'
-import { createWorld, nextCount, spawnCounter, testCrypto, type World } from '../node/fixtures/world.ts'
+import { createWorld, manifest, nextCount, spawnCounter, testCrypto, type World } from '../node/fixtures/world.ts'
 import { openLogStore } from '../store/log-store.ts'
 import { type CrashOptions, type Disk, makeDisk } from '../testing/memory-files.ts'
-import { chunkDigests, hexOf } from './blocks.ts'
+import { buildAgent, count, i32, load, store as storeAt } from '../worker/fixtures/wasm.ts'
+import { chunkDigests, createBlockRefs, hexOf } from './blocks.ts'
+import { modulesInUse } from './found.ts'
+import { sweepModules } from './modules.ts'
+import { createRetention, MAX_PAST_BYTES } from './retention.ts'
 
 interface Kept {
   /** Ticks of the states that are whole, and of the segments between them. */
@@ -134,4 +138,70 @@ describe('what is kept of an agent', () => {
       expect(after.states.length, `at ${n}`).toBeGreaterThanOrEqual(2)
     }
   }, 30_000)
+
+  it('is the modules, too, that it ran in that past: an upgrade in between can be run again', async () => {
+    const build = (memory: number) =>
+      buildAgent({
+        memory,
+        tick: [...count(8), ...i32(0)],
+        functions: {
+          agent_checkpoint: { type: '-> i32', code: i32(4) },
+          agent_checkpoint_ptr: { type: '-> i32', code: i32(8) },
+          malloc: { type: 'i32 -> i32', code: i32(4096) },
+          agent_resume: { type: 'i32 i32 ->', code: storeAt(8, load(4096)) },
+        },
+      })
+    const node = await world.start(makeDisk(), { policy: { keep: 6 } })
+    const agent = await node.spawn({ module: build(1), manifest: manifest({ tick_interval_ms: 10 }) })
+    await agent.upgrade(build(2))
+    await agent.upgrade(build(3))
+    await node.stop()
+    const sweep = async (disk: Disk): Promise<number> => {
+      const store = await openLogStore(disk.open(), { random: testCrypto.random })
+      await sweepModules(store, testCrypto, modulesInUse)
+      const left = (await store.list(keys.modules)).length
+      await store.close()
+      return left
+    }
+    expect(await sweep(node.disk)).toBe(3)
+    const again = await world.start(node.disk, { policy: { keep: 6 } })
+    const back = again.agent(agent.id)
+    const { replay } = await back.verify({ replay: true })
+    expect(replay).toMatchObject({ verdict: 'consistent', fromTick: 0, doubts: [] })
+    for (let i = 0; i < 4; i++) {
+      await back.pause()
+      await back.resume()
+    }
+    await again.stop()
+    // No state is kept any more that the second ran on to.
+    expect(await sweep(again.disk)).toBe(2)
+  })
+})
+
+describe('states behind the present one', () => {
+  const MIB = 1024 * 1024
+  /** Puts so many states one after the other, each of which only itself needs, and says which are left. */
+  const left = (keep: number, states: number, bytes: number, owed = 0): string[] => {
+    const refs = createBlockRefs()
+    const names = Array.from({ length: states }, (_, i) => `state ${i}`)
+    for (const name of names) refs.add(name)
+    const retention = createRetention(keep, refs)
+    for (const name of names) retention.replaced([name], bytes, owed)
+    return names.filter((name) => refs.has(name))
+  }
+
+  it('have a bound in bytes, whatever their number', () => {
+    expect(left(16, 40, 1024).length).toBe(15)
+    expect(left(16, 40, 8 * MIB).length).toBe(MAX_PAST_BYTES / (8 * MIB))
+    expect(left(16, 40, 5 * MIB).length).toBe(12)
+  })
+  it('are at least one, however large: the last ticks can be run again', () => {
+    expect(left(16, 40, 100 * MIB)).toEqual(['state 39'])
+    expect(left(1, 40, 100 * MIB)).toEqual([])
+  })
+  it('stay as long as the witness may ask for them, and where all are kept', () => {
+    expect(left(16, 40, 64 * MIB, 5).length).toBe(5)
+    expect(left(16, 40, 1024, 30).length).toBe(30)
+    expect(left(Number.POSITIVE_INFINITY, 40, 64 * MIB).length).toBe(40)
+  })
 })
