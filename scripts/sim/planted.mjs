@@ -44,8 +44,8 @@ export const PLANTED = [
   {
     name: 'a store that was copied elsewhere goes on',
     file: 'core/src/node/residents.ts',
-    line: 'if (options.displaced && (',
-    faulty: 'if (!options.displaced && options.displaced && (',
+    line: "const lived = ledger.row.state === 'active-owner' || ledger.row.state === 'handoff-pending'",
+    faulty: 'const lived = false',
     focus: ['disk is an older copy elsewhere'],
     within: 1000,
   },

@@ -6,6 +6,9 @@
  */
 import { type Chain, costOf, FUEL_PER_SECOND } from '@igor/lineage'
 
+/** What int64 microcents can hold. */
+export const MAX_BUDGET = 2n ** 63n - 1n
+
 export interface Meter {
   /** Cumulative fuel. */
   readonly fuel: bigint

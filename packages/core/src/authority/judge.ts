@@ -19,7 +19,7 @@ export type Verdict =
   /** Another branch that moves authority, or a second one that the witness cosigned: halt. */
   | 'rival'
 
-interface History {
+export interface History {
   readonly chain: Chain
   readonly records: readonly LineageRecord[]
 }

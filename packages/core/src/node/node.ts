@@ -4,6 +4,7 @@
  * @module
  */
 import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
+import { MAX_BUDGET } from '../agent/budget.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { appliesOrder } from '../agent/ledger.ts'
 import { DEFAULT_KEEP } from '../agent/retention.ts'
@@ -36,7 +37,7 @@ import { createMeetings } from './meetings.ts'
 import { openOwner } from './owner.ts'
 import { openPeers } from './peers.ts'
 import { createHostProver } from './proof-of-host.ts'
-import { MAX_BUDGET, openResidents } from './residents.ts'
+import { openResidents } from './residents.ts'
 import { listStatuses, statusOf } from './statuses.ts'
 import { createUpgrades } from './upgrades.ts'
 
@@ -160,7 +161,6 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const residents = await openResidents({
     context,
     executor,
-    policy,
     displaced: identity.displaced,
     house: () => house(),
     onchange: changed,

@@ -67,7 +67,13 @@ const settled = async (world: World, disks: Disks, id: string, seen: number, wha
     return active.length === 1
   }
   await Promise.race(nodes.map((node) => eventually(node, done))).catch((cause) => {
-    throw new Error(`${what}: ${JSON.stringify(nodes.map((node) => node.agents()))}`, { cause })
+    throw new Error(
+      `${what}: ${JSON.stringify(
+        nodes.map((node) => node.agents()),
+        (_, value) => (typeof value === 'bigint' ? `${value}` : value),
+      )}`,
+      { cause },
+    )
   })
   const home = nodes.find((node) => here(node, id).some(({ state }) => state === 'active'))
   if (home === undefined) throw new Error(`${what}: nobody has it`)
