@@ -5,99 +5,42 @@
  * @module
  */
 import {
-  type Block,
   type Body,
-  type Chain,
   type Checkpoint,
-  decodeRecord,
   extendChain,
   type Handoff,
   type JournalEntry,
   type LineageRecord,
   type Progress,
-  pruneRecords,
   type Retire,
   signRecord,
   termsOrdered,
 } from '@igor/lineage'
 import { COST_TABLE_VERSION, INSTRUMENT_VERSION } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
-import {
-  type ActiveOwner,
-  depart,
-  doubt,
-  encodeRow,
-  extend,
-  giveUp,
-  handOff,
-  type Row,
-  type Slot,
-  takeBack,
-} from '../authority/row.ts'
+import type { History } from '../authority/judge.ts'
+import { type ActiveOwner, doubt, encodeRow, extend, giveUp, handOff, type Row, type Slot } from '../authority/row.ts'
 import { ConflictError, IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Expectation, Store } from '../platform.ts'
-import type { Delta } from '../worker/protocol.ts'
-import { advanceAll } from './advance.ts'
+import type { Expectation } from '../platform.ts'
 import { type BlockRefs, hexOf } from './blocks.ts'
 import { type Meter, meterOf, payableFuel } from './budget.ts'
 import { type Context, nowMs } from './context.ts'
-import type { HostPart } from './host-part.ts'
-import { emptyJournal, fuelOf, type Journal, openJournal } from './journal.ts'
-import { useOfModule } from './modules.ts'
-import { createRetention, DEFAULT_KEEP, owedStates, pastBytes, type Retention, windowOf } from './retention.ts'
-import { type Current, countRefs, nameOf, nextState, type Rows } from './state.ts'
+import { otherBranch, type Position, recordKey, type Step, slotOf, stepAcross, stepAway, stepBack, stepOn } from './history.ts'
+import { type Journal, openJournal } from './journal.ts'
+import { type Change, createLiveState, type LiveState, type NextLive } from './live-state.ts'
+import { createRetention, DEFAULT_KEEP, owedStates, type Retention } from './retention.ts'
+import { type Current, countRefs, type Rows } from './state.ts'
 
-/** Whether a record applied this very order. */
-export const appliesOrder = ({ body }: LineageRecord, order: Uint8Array): boolean =>
-  'orders' in body && body.orders.some((one) => one.length === order.length && one.every((byte, i) => byte === order[i]))
-
-export const slotOf = (record: LineageRecord): Slot => ({ epoch: record.body.epoch, seq: record.body.seq, id: record.id })
-
-/**
- * What must go, so that the store holds one branch of an agent's history. Decisions on handoffs stay, as
- * they are asked for again.
- */
-export const otherBranch = async (
-  store: Store,
-  agent: string,
-  branch: readonly LineageRecord[],
-): Promise<{ readonly put: (readonly [string, Uint8Array])[]; readonly remove: string[] }> => {
-  const stays = new Set(branch.map(({ body }) => keys.record(agent, body.epoch, body.seq)))
-  const remove = (await store.list(keys.records(agent))).filter((key) => !stays.has(key))
-  const put: (readonly [string, Uint8Array])[] = []
-  for (const key of remove) {
-    const bytes = await store.get(key)
-    const body = bytes === undefined ? undefined : decodeRecord(bytes).body
-    if (bytes !== undefined && (body?.kind === 'accept' || body?.kind === 'refuse'))
-      put.push([keys.refusal(agent, body.epoch, body.seq), bytes])
-  }
-  return { put, remove }
-}
-
-export interface Ledger {
+export interface Ledger extends Position, Pick<LiveState, 'current' | 'present' | 'tick' | 'since' | 'entries'> {
   readonly agent: string
-  readonly chain: Chain
-  readonly row: Row
   /** n of the last order applied. */
   readonly lastOrder: number
-  /** The last state. Undefined where the agent does not live. */
-  readonly current: Current | undefined
-  /** The host's part now, every committed entry included; its kv is that of the last state. */
-  readonly present: HostPart | undefined
-  /** The last tick that is durable. */
-  readonly tick: number
   readonly meter: Meter
   /** What the budget pays for now; undefined: it costs nothing. */
   readonly payable: bigint | undefined
-  /** What was journaled since the last state: it is what a restart has to run again. */
-  readonly since: { readonly bytes: number; readonly fuel: bigint }
   /** There are entries that no record names yet. */
   readonly open: boolean
-  /** Entries since the last state, oldest first. */
-  entries(): readonly JournalEntry[]
-  /** Anchors and the last checkpoints, oldest first. */
-  readonly records: readonly LineageRecord[]
   readonly refs: BlockRefs
   readBlock(digest: Uint8Array): Promise<Uint8Array | undefined>
   /** Commits entries: without `durable` they may be lost in a crash, but never before earlier ones. */
@@ -115,41 +58,20 @@ export interface Ledger {
   /** The target's accept was seen: drops state and blocks, keeps the history. */
   depart(records: readonly LineageRecord[]): Promise<void>
   /** The owner recovered the agent past this branch: this node's copy and its last records give way. */
-  supersede(theirs: { readonly chain: Chain; readonly records: readonly LineageRecord[] }): Promise<void>
+  supersede(theirs: History): Promise<void>
   retire(because: string, orders: readonly Uint8Array[]): Promise<void>
   halt(why: string): Promise<void>
   /** A record here came back from the witness with its cosignature, which stays with it. */
   cosigned(record: LineageRecord): Promise<void>
 }
 
-export interface Change {
-  /** Everything that changed since the last state; absent: no tick ran since. */
-  readonly delta?: Delta
-  /** After `entries` and orders. */
-  readonly host: HostPart
-  readonly orders: readonly Uint8Array[]
-  /** That are not committed yet. */
-  readonly entries: readonly JournalEntry[]
-  /** What it runs from here on; the delta is the whole memory then. */
-  readonly upgrade?: { readonly module: CID; readonly rows: readonly (readonly [string, Uint8Array])[] }
-}
-
-/** A state that is not written yet. Until it is, nothing else may be prepared. */
-export interface Prepared {
-  readonly next: Current
-  readonly rows: Rows
+/** A state that is not written yet, and what its record will say. */
+export interface Prepared extends NextLive {
   readonly progress: Progress
-  /** When it was written … */
-  keep(): void
-  /** … or will not be. */
-  undo(): void
 }
 
 /** What a ledger is made of, when it was loaded or just begun. */
-export interface LedgerParts {
-  readonly chain: Chain
-  readonly row: Row
-  readonly records: readonly LineageRecord[]
+export interface LedgerParts extends Position {
   readonly current: Current | undefined
   /** Uses of the blocks of `current` and of the origin, where they were counted before. */
   readonly refs?: BlockRefs
@@ -162,16 +84,13 @@ export interface LedgerParts {
 
 export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
   const { store, clock, keep = DEFAULT_KEEP } = context
-  const agent = parts.chain.agent
-  let { chain, row, current } = parts
-  let records = [...parts.records]
-  const refs = parts.refs ?? countRefs(chain.genesis.body, current)
+  const { agent } = parts.chain
+  let { chain, row, records } = parts
+  const refs = parts.refs ?? countRefs(chain.genesis.body, parts.current)
   const retention = parts.retention ?? createRetention(keep, refs)
-  let sealed = [...(parts.sealed ?? [])]
-  let sealedBytes = 0
   const journal = parts.journal ?? openJournal(agent, row.slot)
-  let present = current === undefined ? undefined : advanceAll(current.host, [...sealed, ...journal.entries()])
-  let tick = present?.tick ?? chain.tick
+  const { current, sealed = [] } = parts
+  const live = createLiveState({ agent, crypto: context.crypto, refs, retention, journal, current, sealed, tick: chain.tick })
   const ownerKey = keys.owner(agent)
 
   let encoded: { readonly row: Row; readonly bytes: Uint8Array } | undefined
@@ -185,14 +104,10 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     [keys.authority(agent), rowBytes()],
   ]
 
-  /** Records that the chain cannot do without, the latest window, and what falls out. */
-  const prune = (all: LineageRecord[]): { kept: LineageRecord[]; gone: LineageRecord[] } => {
-    // The witness takes a record only with all that lie between it and the last one that it cosigned.
-    const since = all.findLastIndex(({ id }) => chain.cosigned !== null && id.equals(chain.cosigned.id))
-    const owed = chain.witness === null ? 0 : all.length - Math.max(0, since)
-    const kept = [...pruneRecords(all, Math.max(owed, windowOf(all, keep)))]
-    const needed = new Set(kept)
-    return { kept, gone: all.filter((record) => !needed.has(record)) }
+  const stand = (step: Position): void => {
+    chain = step.chain
+    row = step.row
+    records = step.records
   }
 
   const base = <K extends Body['kind']>(kind: K) => ({
@@ -207,31 +122,26 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
 
   const write = async <B extends Body>(body: B, next: (row: Row, slot: Slot) => Row, rows: Rows): Promise<LineageRecord<B>> => {
     const record = await signRecord(body, context.sign)
-    const nextChain = extendChain(chain, record, { trusted: true })
-    const nextRow = next(row, slotOf(record))
-    const { kept, gone } = prune([...records, record])
-    const slot = keys.record(agent, body.epoch, body.seq)
+    const step = stepOn({ chain, row, records }, record, next(row, slotOf(record)), keep)
     await store.commit({
-      put: [...(rows.put ?? []), [slot, record.bytes], [keys.authority(agent), encodeRow(nextRow)]],
-      remove: [...(rows.remove ?? []), ...gone.map((one) => keys.record(agent, one.body.epoch, one.body.seq))],
+      put: [...(rows.put ?? []), ...step.put],
+      remove: [...(rows.remove ?? []), ...step.remove],
       // The row alone says which slots were used; a damaged store cannot say of a key that it never was.
-      expect: [...fence(), ...(store.damaged ? [] : [[slot, undefined] as const])],
+      expect: [...fence(), ...(store.damaged ? [] : [[recordKey(record), undefined] as const])],
     })
     // One before it may have been cosigned meanwhile.
     const { cosigned } = chain
-    chain = { ...nextChain, cosigned }
-    row = nextRow
-    records = kept.map((one) => (cosigned !== null && one.id.equals(cosigned.id) ? cosigned : one))
+    stand({
+      chain: { ...step.chain, cosigned },
+      row: step.row,
+      records: step.records.map((one) => (cosigned !== null && one.id.equals(cosigned.id) ? cosigned : one)),
+    })
     return record
   }
 
   const active = (): ActiveOwner => {
     if (row.state !== 'active-owner') throw new IgorError('NOT_AUTHORITATIVE', `${agent} is ${row.state} here`)
     return row
-  }
-  const held = (): Current => {
-    if (current === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
-    return current
   }
 
   const nextSlot = () => ({ epoch: chain.epoch, seq: chain.head.body.seq + 1 })
@@ -256,56 +166,11 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     orders,
   })
 
-  const funded = (meter: Meter, orders: readonly Uint8Array[]): Meter => ({
-    ...meter,
-    budget: meter.budget + termsOrdered(orders).funds,
-  })
-
-  const blockRows = (block: Block | null): readonly (readonly [string, Uint8Array])[] =>
-    block === null ? [] : [[keys.block(agent, nameOf(block.cid)), block.bytes]]
-
   const stateAfter = async (change: Change): Promise<Prepared> => {
-    const before = held()
-    const { delta, entries } = change
-    if (delta === undefined && [...sealed, ...journal.entries(), ...entries].some(({ kind }) => kind !== 'message'))
-      throw new IgorError('HOST_FAULT', `${agent} ticked since its last state: what changed is missing`)
-    const host = { ...change.host, kv: delta?.kv ?? before.host.kv }
-    const { next, put, added, dropped } = await nextState(
-      context.crypto,
-      agent,
-      refs,
-      before,
-      host,
-      delta,
-      change.upgrade !== undefined,
-    )
-    const fuel = fuelOf(entries)
-    const segment = journal.seal(entries, nextSlot())
-    const names = segment.block === null ? [] : [nameOf(segment.block.cid)]
-    for (const name of [...added, ...names]) refs.add(name)
-    const { upgrade } = change
-    const moduleRows = upgrade === undefined ? [] : [...upgrade.rows, useOfModule(context.crypto)]
-    const progress = progressTo(segment.block?.cid ?? null, next.cid, next.host.tick, change.orders, journal.fuel + fuel)
-    return {
-      next,
-      rows: {
-        put: [...put, ...blockRows(segment.block), ...segment.put, ...moduleRows],
-        remove: [...segment.remove, ...refs.takeGarbage().map((name) => keys.block(agent, name))],
-      },
-      progress: upgrade === undefined ? progress : { ...progress, module: upgrade.module },
-      keep: () => {
-        segment.keep()
-        sealed = []
-        sealedBytes = 0
-        current = next
-        present = next.host
-        tick = next.host.tick
-        retention.replaced([...dropped, ...names], pastBytes(before.block, dropped.length), owedStates(chain, records))
-      },
-      undo: () => {
-        for (const name of [...added, ...names]) refs.release(name)
-      },
-    }
+    const drafted = await live.prepare(change, nextSlot())
+    const { next, journal: journaled, fuel } = drafted
+    const progress = progressTo(journaled, next.cid, next.host.tick, change.orders, fuel)
+    return { ...drafted, progress: change.upgrade === undefined ? progress : { ...progress, module: change.upgrade.module } }
   }
 
   const extending = (next: (row: ActiveOwner, slot: Slot) => Row) => (was: Row, slot: Slot) => next(was as ActiveOwner, slot)
@@ -314,11 +179,11 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
   const settle = async <B extends Body>(
     prepared: Prepared,
     body: (progress: Progress) => B,
-    row: (row: ActiveOwner, slot: Slot) => Row,
+    next: (row: ActiveOwner, slot: Slot) => Row,
   ): Promise<LineageRecord<B>> => {
     try {
-      const record = await write(body(prepared.progress), extending(row), prepared.rows)
-      prepared.keep()
+      const record = await write(body(prepared.progress), extending(next), prepared.rows)
+      prepared.keep(owedStates(chain, records))
       return record
     } catch (error) {
       prepared.undo()
@@ -331,16 +196,14 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     return owner?.length === context.fence.length && owner.every((byte, i) => byte === context.fence[i])
   }
 
-  const dropState = async (): Promise<string[]> => [
-    ...(await store.list(keys.blocks(agent))),
-    ...(await store.list(keys.journal(agent))),
-  ]
-  const leave = (): void => {
-    current = undefined
-    present = undefined
-    tick = chain.tick
-    sealed = []
-    journal.restart(row.slot)
+  /** Its state goes with the step. */
+  const leaveBy = async (step: Step): Promise<void> => {
+    const state = [...(await store.list(keys.blocks(agent))), ...(await store.list(keys.journal(agent)))]
+    await store.commit({ put: step.put, remove: [...state, ...step.remove], expect: fence() })
+  }
+  const left = (step: Step): void => {
+    stand(step)
+    live.leave(row.slot, chain.tick)
   }
 
   return {
@@ -352,16 +215,16 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       return row
     },
     get lastOrder() {
-      return Math.max(chain.lastOrder, present?.lastOrder ?? 0)
+      return Math.max(chain.lastOrder, live.present?.lastOrder ?? 0)
     },
     get current() {
-      return current
+      return live.current
     },
     get present() {
-      return present
+      return live.present
     },
     get tick() {
-      return tick
+      return live.tick
     },
     get meter() {
       return meterOf(chain, journal.fuel)
@@ -370,7 +233,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       return payableFuel(chain, journal.fuel)
     },
     get since() {
-      return { bytes: sealedBytes + journal.bytes, fuel: fuelOf(sealed) + journal.fuel }
+      return live.since
     },
     get records() {
       return records
@@ -379,45 +242,24 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     get open() {
       return journal.bytes > 0
     },
-    entries: () => [...sealed, ...journal.entries()],
+    entries: live.entries,
     readBlock: (digest) => store.get(keys.block(agent, hexOf(digest))),
 
     commit: async (entries, durable) => {
       active()
-      held()
-      const next = advanceAll(present ?? held().host, entries)
-      if (entries.length > 0) {
-        const staged = journal.append(entries)
-        // Whoever takes the agent over writes this row too: it names the record that made the agent its own.
-        await store.commit({ put: staged.put, expect: [[keys.authority(agent), rowBytes()]], durable })
-        staged.keep()
-      }
-      present = next
-      if (durable) tick = next.tick
+      live.held()
+      const staged = live.append(entries, durable)
+      // Whoever takes the agent over writes this row too: it names the record that made the agent its own.
+      if (entries.length > 0) await store.commit({ put: staged.put, expect: [[keys.authority(agent), rowBytes()]], durable })
+      staged.keep()
     },
 
     seal: async () => {
       active()
-      const { host } = held()
-      const entries = journal.entries()
-      const { bytes } = journal
-      const segment = journal.seal([], nextSlot())
-      const at = present?.tick ?? host.tick
-      const body: Checkpoint = {
-        ...base('checkpoint'),
-        ...progressTo(segment.block?.cid ?? null, null, at, [], journal.fuel),
-      }
-      const rows = { put: [...blockRows(segment.block), ...segment.put], remove: segment.remove }
-      const record = await write(body, extending(extend), rows)
-      if (segment.block !== null) {
-        // Let go with the state that it leads on from.
-        refs.add(nameOf(segment.block.cid))
-        retention.also(nameOf(segment.block.cid))
-      }
-      segment.keep()
-      sealed = [...sealed, ...entries]
-      sealedBytes += bytes
-      tick = at
+      const sealing = live.seal(nextSlot())
+      const progress = progressTo(sealing.journal, null, sealing.tick, [], journal.fuel)
+      const record = await write<Checkpoint>({ ...base('checkpoint'), ...progress }, extending(extend), sealing.rows)
+      sealing.keep()
       return record
     },
 
@@ -433,7 +275,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
 
     handoff: async (ready, orders, prepared) => {
       active()
-      const state = prepared ?? (await stateAfter({ host: held().host, orders, entries: [] }))
+      const state = prepared ?? (await stateAfter({ host: live.held().host, orders, entries: [] }))
       return settle(state, (progress): Handoff => ({ ...base('handoff'), ...progress, orders, ready }), handOff)
     },
 
@@ -455,70 +297,27 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
         },
         context.sign,
       )
-      const next = extendChain(refused, accept, { trusted: true })
-      const nextRow = takeBack(row, slotOf(accept))
-      await store.commit({
-        put: [
-          [keys.record(agent, refuse.body.epoch, refuse.body.seq), refuse.bytes],
-          [keys.record(agent, accept.body.epoch, accept.body.seq), accept.bytes],
-          emptyJournal(agent, nextRow.slot),
-          [keys.authority(agent), encodeRow(nextRow)],
-        ],
-        remove: await store.list(keys.journal(agent)),
-        expect: fence(),
-      })
-      chain = next
-      row = nextRow
-      records = [...records, refuse, accept]
-      journal.restart(nextRow.slot)
+      const step = stepBack(refused, { row, records }, [refuse, accept], await store.list(keys.journal(agent)))
+      await store.commit({ put: step.put, remove: step.remove, expect: fence() })
+      stand(step)
+      journal.restart(row.slot)
     },
 
     depart: async (theirs) => {
       if (row.state === 'retired') return
-      let next = chain
-      const added: LineageRecord[] = []
-      for (const record of theirs) {
-        if (records.some((one) => one.id.equals(record.id))) continue
-        next = extendChain(next, record, { gap: true })
-        added.push(record)
-      }
-      const nextRow = depart(row)
-      const { kept, gone } = prune([...records, ...added])
-      const left = store.commit({
-        put: [
-          ...added.map((one) => [keys.record(agent, one.body.epoch, one.body.seq), one.bytes] as const),
-          [keys.authority(agent), encodeRow(nextRow)],
-        ],
-        remove: [...(await dropState()), ...gone.map((one) => keys.record(agent, one.body.epoch, one.body.seq))],
-        expect: fence(),
-      })
-      await left.catch(async (error) => {
+      const step = stepAway({ chain, row, records }, theirs, keep)
+      await leaveBy(step).catch(async (error) => {
         // Another node of this store took it: row, records and blocks are that node's now.
         if (!(error instanceof ConflictError) || (await isMine())) throw error
       })
-      chain = next
-      row = nextRow
-      records = kept
-      leave()
+      left(step)
     },
 
     supersede: async (theirs) => {
       if (row.state === 'retired') return
-      const nextRow = depart(row)
-      const branch = await otherBranch(store, agent, theirs.records)
-      await store.commit({
-        put: [
-          ...branch.put,
-          ...theirs.records.map((one) => [keys.record(agent, one.body.epoch, one.body.seq), one.bytes] as const),
-          [keys.authority(agent), encodeRow(nextRow)],
-        ],
-        remove: [...(await dropState()), ...branch.remove],
-        expect: fence(),
-      })
-      chain = theirs.chain
-      row = nextRow
-      records = [...theirs.records]
-      leave()
+      const step = stepAcross(row, theirs, await otherBranch(store, agent, theirs.records))
+      await leaveBy(step)
+      left(step)
     },
 
     retire: async (because, orders) => {
@@ -541,7 +340,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       const same = (one: LineageRecord): LineageRecord => (one.id.equals(record.id) ? record : one)
       // Lost in a crash, it is asked for again.
       await store.commit({
-        put: [[keys.record(agent, record.body.epoch, record.body.seq), record.bytes]],
+        put: [[recordKey(record), record.bytes]],
         expect: [[ownerKey, context.fence]],
         durable: false,
       })
@@ -550,3 +349,8 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     },
   }
 }
+
+const funded = (meter: Meter, orders: readonly Uint8Array[]): Meter => ({
+  ...meter,
+  budget: meter.budget + termsOrdered(orders).funds,
+})

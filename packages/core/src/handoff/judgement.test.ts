@@ -1,6 +1,6 @@
 import { readCar, signerOfSeed } from '@igor/lineage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { slotOf } from '../agent/ledger.ts'
+import { slotOf } from '../agent/history.ts'
 import type { Agent, NodeEvent, NodePolicy } from '../api.ts'
 import { encodeRow, take } from '../authority/row.ts'
 import { keys } from '../keys.ts'

@@ -6,7 +6,7 @@
 import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
 import { MAX_BUDGET } from '../agent/budget.ts'
 import { type Context, nowMs } from '../agent/context.ts'
-import { appliesOrder } from '../agent/ledger.ts'
+import { appliesOrder } from '../agent/history.ts'
 import { DEFAULT_KEEP } from '../agent/retention.ts'
 import type { Agent, AgentEvent, ImportOptions, Move, Node, NodeEvent, NodeOptions, RecoverOptions } from '../api.ts'
 import { IgorError } from '../errors.ts'
