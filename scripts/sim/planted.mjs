@@ -35,7 +35,7 @@ export const PLANTED = [
   },
   {
     name: 'the incarnation is not checked',
-    file: 'core/src/handoff/target.ts',
+    file: 'core/src/handoff/status.ts',
     line: 'if (hexOf(ready.incarnation) !== hexOf(context.incarnation)) {',
     faulty: 'if (hexOf(ready.incarnation) === undefined) {',
     focus: ['disk is an older copy elsewhere', 'line is cut'],

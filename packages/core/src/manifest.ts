@@ -6,6 +6,7 @@
  * @module
  */
 import { IgorError } from './errors.ts'
+import { messageOf } from './thrown.ts'
 import { CAPABILITIES, isCapability, isWithheld } from './worker/capabilities.ts'
 
 export { importsOf } from './worker/capabilities.ts'
@@ -172,7 +173,7 @@ const readJson = (bytes: Uint8Array): unknown => {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new IgorError('BAD_MANIFEST', `manifest: not JSON (${why})`, { cause })
   }
 }

@@ -6,7 +6,7 @@
  */
 export { decodeRow, type Row } from './authority/row.ts'
 export { inThreads } from './execution/in-thread.ts'
-export { HANDOFF_PROTOCOL } from './handoff/source.ts'
+export { HANDOFF_PROTOCOL } from './handoff/protocol.ts'
 export { keys } from './keys.ts'
 export { BLOCKS_PROTOCOL } from './protocols/blocks.ts'
 export { MESSAGE_PROTOCOL, ORDER_PROTOCOL } from './protocols/order.ts'

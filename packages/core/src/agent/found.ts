@@ -33,6 +33,7 @@ import { decodeRow, doubt, encodeRow, type Row, take } from '../authority/row.ts
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Expectation, Store } from '../platform.ts'
+import { messageOf } from '../thrown.ts'
 import type { Delta } from '../worker/protocol.ts'
 import { advanceAll } from './advance.ts'
 import { hexOf } from './blocks.ts'
@@ -234,7 +235,7 @@ const follow = (records: readonly LineageRecord[]): { chain: Chain; records: Lin
       chain = extendChain(chain, record, { gap: true, trusted: true })
       followed.push(record)
     } catch (error) {
-      return { chain, records: followed, broken: error instanceof Error ? error.message : String(error) }
+      return { chain, records: followed, broken: messageOf(error) }
     }
   }
   return { chain, records: followed }
@@ -276,7 +277,7 @@ export const loadLedger = async (context: Context, agent: string): Promise<Loade
         if (row.state === 'active-owner') journal = await readJournal(store, rescue, agent, row.slot)
         advanceAll(current.host, [...sealed, ...(journal?.entries() ?? [])])
       } catch (error) {
-        broken ??= error instanceof Error ? error.message : String(error)
+        broken ??= messageOf(error)
       }
     }
   }

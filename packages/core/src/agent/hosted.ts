@@ -10,6 +10,7 @@ import type { AgentEvent, View } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
 import type { Manifest } from '../manifest.ts'
+import { messageOf } from '../thrown.ts'
 import { ALONE, type Commitment } from '../witness/holder.ts'
 import type { Delta, JobResult } from '../worker/protocol.ts'
 import { advanceHost } from './advance.ts'
@@ -390,7 +391,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
   }
 
   const onfault = async (error: unknown): Promise<void> => {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const code = error instanceof IgorError ? error.code : 'HOST_FAULT'
     context.report({ level: 'error', code, agent: ledger.agent, message })
     trouble =

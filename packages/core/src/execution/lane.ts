@@ -6,6 +6,7 @@
  */
 import { IgorError } from '../errors.ts'
 import type { Clock, Thread } from '../platform.ts'
+import { messageOf } from '../thrown.ts'
 import type { Job, JobResult, Reply, Request } from '../worker/protocol.ts'
 
 /**
@@ -126,10 +127,7 @@ export const createLane = ({ thread, clock, slackMs, onend }: LaneOptions): Lane
     } catch (error) {
       // Only what cannot be cloned fails to be posted: a fault of this host, and of this request alone.
       outstanding = undefined
-      const fault = new IgorError(
-        'HOST_FAULT',
-        `a worker could not be asked: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      const fault = new IgorError('HOST_FAULT', `a worker could not be asked: ${messageOf(error)}`)
       for (const one of work) one.reject(fault)
       flushSoon()
       return

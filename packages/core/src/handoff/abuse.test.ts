@@ -9,7 +9,7 @@ import { WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { openLogStore } from '../store/log-store.ts'
 import type { Disk } from '../testing/memory-files.ts'
 import { systemClock } from '../worker/fixtures/clock.ts'
-import { HANDOFF_PROTOCOL } from './source.ts'
+import { HANDOFF_PROTOCOL } from './protocol.ts'
 
 const PROTOCOLS = [HANDOFF_PROTOCOL, BLOCKS_PROTOCOL, ORDER_PROTOCOL, MESSAGE_PROTOCOL, WATCH_PROTOCOL]
 

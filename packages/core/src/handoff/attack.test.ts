@@ -15,7 +15,7 @@ import type { Node } from '../api.ts'
 import { makeRogue, type Rogue, seedOn, type Talk, talk } from '../node/fixtures/rogue.ts'
 import { createWorld, eventually, nextCount, spawnCounter, type World } from '../node/fixtures/world.ts'
 import { BLOCKS_PROTOCOL } from '../protocols/blocks.ts'
-import { HANDOFF_PROTOCOL } from './source.ts'
+import { HANDOFF_PROTOCOL } from './protocol.ts'
 
 type Running = Awaited<ReturnType<World['start']>>
 

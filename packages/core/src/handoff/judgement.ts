@@ -8,13 +8,15 @@ import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import type { NodePolicy } from '../api.ts'
+import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Puller } from '../protocols/blocks.ts'
 import type { ReadBlocks } from '../replay/blocks.ts'
 import { type Judge, replay } from '../replay/replay.ts'
 import type { Replay } from '../replay/report.ts'
-import { type Copy, verifyGently } from './arrival.ts'
+import { messageOf } from '../thrown.ts'
+import type { Copy } from './copy.ts'
 
 /**
  * What is run again at a move, newest first: a source makes a state every two nominal seconds, so that this is the
@@ -66,7 +68,7 @@ export const judgeCopy = async ({ context, puller, peer, copy, mode, judge, sign
     found = await judge((one) => replay({ chain, records }, read, one, { ...caps, signal }))
   } catch (error) {
     signal.throwIfAborted()
-    const message = `what it did before could not be run again: ${error instanceof Error ? error.message : String(error)}`
+    const message = `what it did before could not be run again: ${messageOf(error)}`
     context.report({ level: 'warn', code: 'REPLAY_FAILED', agent, peer, message })
     return
   }

@@ -1,36 +1,21 @@
 /**
- * The source's side of a handoff: offer, serve while ticking, stop at a boundary, commit, and ask
- * until the decision is seen (docs/design.md, section 7).
+ * The source's side of a handoff: offer, serve while ticking, stop at a boundary, commit (docs/design.md, section 7).
  *
  * @module
  */
-import {
-  changedChunks,
-  decodeOrder,
-  decodeRecord,
-  decodeState,
-  type Handoff,
-  type LineageRecord,
-  readReady,
-  type StateBlock,
-} from '@igor/lineage'
-import type { CID } from 'multiformats/cid'
-import { hexOf } from '../agent/blocks.ts'
+import { changedChunks, decodeOrder, decodeState, type Handoff, type LineageRecord, readReady } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
-import { encodeHostPart } from '../agent/host-part.ts'
 import type { Hosted } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
-import type { Change } from '../agent/live-state.ts'
-import type { Current } from '../agent/state.ts'
 import type { Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
-import { type Fields, hear, hearAnswer, inTime, say, violation } from '../protocols/wire.ts'
+import { hearAnswer, inTime, say, violation } from '../protocols/wire.ts'
 import { isProgress } from '../replay/spans.ts'
+import { asError } from '../thrown.ts'
 import { checkMigration } from './policy.ts'
-
-export const HANDOFF_PROTOCOL = '/igor/handoff/1.0.0'
-export const ID_BYTES = 16
+import { clockUs, HANDOFF_PROTOCOL, ID_BYTES, OFFERED_ORDERS, readDecision } from './protocol.ts'
+import { type Base, sendTail } from './tail.ts'
 
 /** A target that copies 64 MiB over a slow line needs minutes; one that is silent this long is gone. */
 const COPY_MS = 5 * 60_000
@@ -42,10 +27,6 @@ const DONE_MS = 20_000
 const MAX_TAIL_CHUNKS = 256
 /** Copying again while it ticks stops paying when an agent rewrites its memory each tick. */
 const MAX_ROUNDS = 4
-/** Bytes of orders that an offer may carry beside a record. */
-export const OFFERED_ORDERS = 2048
-/** Chunks of 4 KiB in one frame of the tail: half of what a frame can carry. */
-export const FRAME_CHUNKS = 128
 
 /** An agent on its way out: who may pull its blocks, and how far they are. */
 export interface Outgoing {
@@ -142,7 +123,7 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
     onprogress('commit', 1, 1)
     return { agent, from: context.peer, to: peer, tick: stopped.record.body.tick, downtimeMs }
   } catch (error) {
-    channel.abort(error instanceof Error ? error : new Error(String(error)))
+    channel.abort(asError(error))
     throw error
   } finally {
     relax()
@@ -195,15 +176,6 @@ const offer = async (
   return bytes
 }
 
-/** This node's clock when a message leaves: by the quickest of them the target learns how the two clocks differ. */
-const clockUs = ({ clock }: Context): number => Math.round(clock.elapsed() * 1000)
-
-/** A state that the target has, and its name. */
-interface Base {
-  readonly cid: CID
-  readonly block: StateBlock
-}
-
 /** The state that the target has when little enough is left. */
 const precopy = async (context: Context, channel: Channel, ledger: Ledger, signal: AbortSignal | undefined): Promise<Base> => {
   for (let round = 1; ; round++) {
@@ -222,45 +194,6 @@ const precopy = async (context: Context, channel: Channel, ledger: Ledger, signa
     if (now === undefined || round >= MAX_ROUNDS || changedChunks(block, now).length <= MAX_TAIL_CHUNKS) return { cid, block }
     await say(channel, { type: 'refresh' }, signal)
   }
-}
-
-interface Tail {
-  readonly base: Base
-  readonly present: Current
-  /** What of it is not committed yet: its chunks are not in the store. */
-  readonly change: Change | undefined
-}
-
-/** The present state as what changed since the one that the target has. Binds nobody: the commit does. */
-const sendTail = async (context: Context, channel: Channel, ledger: Ledger, { base, present, change }: Tail): Promise<void> => {
-  const { memory, globals } = present.block
-  const fresh = new Map(change?.delta?.chunks.map(([index, bytes]) => [index, bytes]))
-  const zeros: number[] = []
-  const changed: Promise<readonly [number, Uint8Array]>[] = []
-  for (const [index, digest] of changedChunks(base.block, present.block)) {
-    if (digest === null) zeros.push(index)
-    else changed.push(Promise.resolve(fresh.get(index) ?? need(ledger, digest)).then((bytes) => [index, bytes] as const))
-  }
-  const chunks = await Promise.all(changed)
-  await say(channel, {
-    type: 'tail',
-    clockUs: clockUs(context),
-    base: base.cid,
-    memory: memory.bytes,
-    globals,
-    host: encodeHostPart(present.host),
-    zeros,
-    chunks: chunks.length,
-  })
-  for (let at = 0; at < chunks.length; at += FRAME_CHUNKS) {
-    await say(channel, { type: 'chunks', chunks: chunks.slice(at, at + FRAME_CHUNKS) })
-  }
-}
-
-const need = async (ledger: Ledger, digest: Uint8Array): Promise<Uint8Array> => {
-  const bytes = await ledger.readBlock(digest)
-  if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${ledger.agent} is missing from the store`)
-  return bytes
 }
 
 interface Stopped {
@@ -284,73 +217,4 @@ const commit = async (
   const { bytes } = commitment.witnessed ? ledger.chain.head : record
   await say(channel, { type: 'commit', record: bytes, clockUs: clockUs(context), sinceUs })
   return readDecision(channel, record, await hearAnswer(channel, { clock: context.clock, ms: DONE_MS }))
-}
-
-const readDecision = (channel: Channel, handoff: LineageRecord, answer: Fields): LineageRecord => {
-  if (answer.type !== 'done') throw violation(channel.peer, `${answer.type} instead of done`)
-  const decision = decodeRecord(answer.bytes('record', 24 * 1024))
-  const decides = decision.body.kind === 'accept' || decision.body.kind === 'refuse'
-  if (!decides || decision.body.prev?.equals(handoff.id) !== true)
-    throw violation(channel.peer, 'its decision is on something else')
-  return decision
-}
-
-/** First wait before asking again; doubled up to the longest. */
-const ASK_MS = 500
-const MAX_ASK_MS = 30_000
-
-/**
- * Asks the target what it decided, then the witness, for as long as it takes; resolves when it was settled or the
- * node stops.
- *
- * @param askWitness holds the witness's history against the one here; of an agent without a witness it does nothing
- */
-export const askUntilDecided = async (
-  context: Context,
-  ledger: Ledger,
-  settle: (decision: LineageRecord) => Promise<void>,
-  askWitness: () => Promise<void>,
-  ended: AbortSignal,
-): Promise<void> => {
-  for (let wait = ASK_MS; ledger.row.state === 'handoff-pending' && !ended.aborted; wait = Math.min(wait * 2, MAX_ASK_MS)) {
-    const { head, authority } = ledger.chain
-    if (head.body.kind !== 'handoff' || authority.status !== 'offered') return
-    const { to } = authority.ready
-    // Before its witness cosigned it, it is no handoff, and nobody is asked about it.
-    if (ledger.chain.witness !== null && ledger.chain.cosigned?.id.equals(head.id) !== true) {
-      await context.clock.sleep(ASK_MS, ended).catch(() => {})
-      continue
-    }
-    try {
-      const channel = await context.network.open(to, HANDOFF_PROTOCOL, { signal: ended })
-      try {
-        await say(channel, { type: 'status', record: head.bytes }, ended)
-        const answer = await hear(channel, { clock: context.clock, signal: ended })
-        if (answer?.type === 'unknown') {
-          context.report({
-            level: 'warn',
-            code: 'HANDOFF_PENDING',
-            agent: ledger.agent,
-            peer: to,
-            message: `${to} lost its store (incarnation ${hexOf(answer.bytes('incarnation', ID_BYTES))}): whether it took the agent is unknown, only its owner can recover it`,
-          })
-        } else if (answer !== undefined && answer.type !== 'undecided') {
-          await settle(readDecision(channel, head, answer))
-          return
-        }
-      } finally {
-        await channel.close().catch(() => {})
-      }
-    } catch (error) {
-      context.report({
-        level: 'info',
-        code: 'HANDOFF_PENDING',
-        agent: ledger.agent,
-        peer: to,
-        message: `waiting for ${to} to say whether it took the agent: ${error instanceof Error ? error.message : String(error)}`,
-      })
-    }
-    await askWitness().catch(() => {})
-    if (ledger.row.state === 'handoff-pending') await context.clock.sleep(wait, ended).catch(() => {})
-  }
 }

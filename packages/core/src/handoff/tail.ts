@@ -1,25 +1,30 @@
 /**
- * The last part of an agent's state, as it comes in ahead of the handoff record: all that takes time is done
- * while the source writes that record. It binds nobody: what counts is what the record names.
+ * The last part of an agent's state, which goes ahead of the handoff record: all that takes time is done while the
+ * source writes that record. It binds nobody: what counts is what the record names.
  *
  * @module
  */
-import { applyDigests, cborCid, type StateBlock } from '@igor/lineage'
+import { applyDigests, cborCid, changedChunks, type StateBlock } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { type BlockRefs, digestAt, hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
-import { decodeHostPart } from '../agent/host-part.ts'
+import { decodeHostPart, encodeHostPart } from '../agent/host-part.ts'
+import type { Ledger } from '../agent/ledger.ts'
+import type { Change } from '../agent/live-state.ts'
 import { type Current, encodeCurrent } from '../agent/state.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
 import { keys } from '../keys.ts'
 import { type Channel, MAX_FRAME } from '../platform.ts'
-import { type Fields, hear, violation } from '../protocols/wire.ts'
-import { type Copy, checkSize } from './arrival.ts'
+import { type Fields, hear, say, violation } from '../protocols/wire.ts'
+import { type Copy, checkSize } from './copy.ts'
+import { clockUs } from './protocol.ts'
 
 const CHUNK = 4096
 /** Of 64 MiB. */
 const MAX_CHUNKS = 16_384
+/** Chunks of 4 KiB in one frame of the tail: half of what a frame can carry. */
+const FRAME_CHUNKS = 128
 /** 2000 globals are the most that a module may have; and the drop bits. */
 const MAX_GLOBALS = 4096
 /** The host's part is one block. */
@@ -144,4 +149,55 @@ const moveRefs = (
   for (const name of added) refs.add(name)
   for (const name of namesOf(before)) refs.release(name)
   return fresh
+}
+
+/** A state that the target has, and its name. */
+export interface Base {
+  readonly cid: CID
+  readonly block: StateBlock
+}
+
+/** What a tail is made of. */
+export interface Leaving {
+  readonly base: Base
+  readonly present: Current
+  /** What of it is not committed yet: its chunks are not in the store. */
+  readonly change: Change | undefined
+}
+
+/** The present state as what changed since the one that the target has. Binds nobody: the commit does. */
+export const sendTail = async (
+  context: Context,
+  channel: Channel,
+  ledger: Ledger,
+  { base, present, change }: Leaving,
+): Promise<void> => {
+  const { memory, globals } = present.block
+  const fresh = new Map(change?.delta?.chunks.map(([index, bytes]) => [index, bytes]))
+  const zeros: number[] = []
+  const changed: Promise<readonly [number, Uint8Array]>[] = []
+  for (const [index, digest] of changedChunks(base.block, present.block)) {
+    if (digest === null) zeros.push(index)
+    else changed.push(Promise.resolve(fresh.get(index) ?? need(ledger, digest)).then((bytes) => [index, bytes] as const))
+  }
+  const chunks = await Promise.all(changed)
+  await say(channel, {
+    type: 'tail',
+    clockUs: clockUs(context),
+    base: base.cid,
+    memory: memory.bytes,
+    globals,
+    host: encodeHostPart(present.host),
+    zeros,
+    chunks: chunks.length,
+  })
+  for (let at = 0; at < chunks.length; at += FRAME_CHUNKS) {
+    await say(channel, { type: 'chunks', chunks: chunks.slice(at, at + FRAME_CHUNKS) })
+  }
+}
+
+const need = async (ledger: Ledger, digest: Uint8Array): Promise<Uint8Array> => {
+  const bytes = await ledger.readBlock(digest)
+  if (bytes === undefined) throw new IgorError('STORE_DAMAGED', `a block of ${ledger.agent} is missing from the store`)
+  return bytes
 }

@@ -4,20 +4,28 @@
  *
  * @module
  */
-import { decodeSegment, extendChain, type JournalEntry, type LineageRecord, makeReady } from '@igor/lineage'
+import { decodeRecord, decodeSegment, extendChain, type JournalEntry, type LineageRecord, makeReady } from '@igor/lineage'
 import { nowMs } from '../agent/context.ts'
 import { countRefs, nameOf } from '../agent/state.ts'
+import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Puller } from '../protocols/blocks.ts'
-import { pullManifest, pullState, verifyGently } from './arrival.ts'
+import type { Channel } from '../platform.ts'
+import { type Puller, pullFrom } from '../protocols/blocks.ts'
+import { deadline, hear, say } from '../protocols/wire.ts'
+import { asError, messageOf } from '../thrown.ts'
+import { pullManifest, pullState } from './copy.ts'
 import { accept } from './decide.ts'
+import type { Inbound } from './inbound.ts'
 import { checkGuest, checkHouse, checkMigration } from './policy.ts'
-import type { Inbound } from './target.ts'
+import { ID_BYTES, MAX_RECORD, reject } from './protocol.ts'
 
 /** From a ready to the recover that embeds it: the witness only has to write it. */
 const READY_MS = 60_000
-const ID_BYTES = 16
+/** Copying 64 MiB over a slow line fits. */
+const TAKEOVER_MS = 10 * 60_000
+/** From the ready to the word of the witness. */
+const COMMIT_MS = 60_000
 
 export interface TakeIn {
   readonly agent: string
@@ -91,4 +99,37 @@ const pullJournal = async (
     })
   }
   return { sealed, names }
+}
+
+/** The witness gives an agent away whose holder is gone. */
+export const takeOver = async (inbound: Inbound, channel: Channel, agent: string): Promise<void> => {
+  const { context } = inbound
+  const { peer } = channel
+  const limit = deadline(context.clock, TAKEOVER_MS, `the takeover of ${agent}`, context.signal)
+  limit.signal.addEventListener('abort', () => channel.abort(asError(limit.signal.reason)))
+  try {
+    const puller = await pullFrom(context, peer, true, limit.signal)
+    try {
+      await takeIn(inbound, {
+        agent,
+        from: peer,
+        puller,
+        recover: async (ready) => {
+          await say(channel, { type: 'ready', ready })
+          const next = await hear(channel, { clock: context.clock, ms: COMMIT_MS, signal: context.signal })
+          if (next?.type !== 'commit') throw new IgorError('HANDOFF_FAILED', `${peer} did not give ${agent} away after all`)
+          return decodeRecord(next.bytes('record', MAX_RECORD))
+        },
+      })
+    } finally {
+      await puller.close().catch(() => {})
+    }
+    await say(channel, { type: 'taken' })
+  } catch (error) {
+    await reject(channel, error).catch(() => {})
+    const message = messageOf(error)
+    context.report({ level: 'info', code: 'HANDOFF_FAILED', agent, peer, message })
+  } finally {
+    limit.clear()
+  }
 }

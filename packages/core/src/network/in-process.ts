@@ -8,6 +8,7 @@ import { peerIdOf, publicKeyOf } from '@igor/lineage'
 import { ChannelError, IgorError, PeerUnreachableError } from '../errors.ts'
 import type { Channel, HandleOptions, Network } from '../platform.ts'
 import { MAX_FRAME } from '../platform.ts'
+import { asError } from '../thrown.ts'
 
 /** Frames under way before `send` waits for the reader. */
 const WINDOW = 16
@@ -173,7 +174,7 @@ export const createMemoryHub = (): MemoryHub => {
     }
     served.handler(end.channel).then(
       () => void end.channel.close(),
-      (error) => end.channel.abort(error instanceof Error ? error : new Error(String(error))),
+      (error) => end.channel.abort(asError(error)),
     )
   }
 

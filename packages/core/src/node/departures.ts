@@ -9,8 +9,10 @@ import type { Hosted } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
 import type { AgentEvent, HandedOver, Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
+import { askUntilDecided } from '../handoff/ask.ts'
 import { checkMigration } from '../handoff/policy.ts'
-import { askUntilDecided, moveOut, type Outgoing } from '../handoff/source.ts'
+import { moveOut, type Outgoing } from '../handoff/source.ts'
+import { messageOf } from '../thrown.ts'
 
 /** One that waits for its witness does not hold up the others; each may have 64 MiB on its way. */
 const HAND_OVER_AT_ONCE = 4
@@ -122,7 +124,7 @@ export const createDepartures = (options: DeparturesOptions): Departures => {
         try {
           moves.push(await move(agent, target, [], signal))
         } catch (error) {
-          stayed.push({ agent, why: error instanceof Error ? error.message : String(error) })
+          stayed.push({ agent, why: messageOf(error) })
         }
       }
     }

@@ -10,7 +10,7 @@ import {
 } from '@igor/lineage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Node, NodeEvent } from '../api.ts'
-import { HANDOFF_PROTOCOL } from '../handoff/source.ts'
+import { HANDOFF_PROTOCOL } from '../handoff/protocol.ts'
 import { BLOCKS_PROTOCOL } from '../protocols/blocks.ts'
 import { makeRogue, type Rogue, seedOn } from './fixtures/rogue.ts'
 import { createWorld, eventually, nextCount, spawnCounter, type World } from './fixtures/world.ts'

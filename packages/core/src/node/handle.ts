@@ -19,9 +19,9 @@ import type {
   VerifyOptions,
   Waiting,
 } from '../api.ts'
+import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
 import { packFile } from '../files/file.ts'
-import { verifyGently } from '../handoff/arrival.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
 import { sendMessage, sendOrder } from '../protocols/order.ts'
 import { makeProof, watchAt } from '../protocols/watch.ts'

@@ -4,12 +4,14 @@
  *
  * @module
  */
+
 import type { LineageRecord } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
 import type { Hosted } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
 import type { LastWords } from '../api.ts'
 import type { Manifest } from '../manifest.ts'
+import { messageOf } from '../thrown.ts'
 import { ALONE, type Commitment, holdLease } from '../witness/holder.ts'
 
 /** A witness that does not answer must not keep a node from stopping. */
@@ -104,7 +106,7 @@ export const createLeases = (options: LeasesOptions): Leases => {
           await link.takeover(agent, {}, signal)
           return
         } catch (error) {
-          const message = error instanceof Error ? error.message : String(error)
+          const message = messageOf(error)
           context.report({ level: 'info', code: 'NOT_AUTHORITATIVE', agent, message: `${agent} is asked back: ${message}` })
         }
         await clock.sleep(wait, signal).catch(() => {})

@@ -6,8 +6,8 @@
  */
 import { startChain } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
+import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
-import { verifyGently } from '../handoff/arrival.ts'
 import { pullFrom } from '../protocols/blocks.ts'
 import type { Said, SaidAgent } from '../protocols/presence.ts'
 import { deadline } from '../protocols/wire.ts'

@@ -6,8 +6,8 @@
  */
 import type { Chain } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
+import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
-import { verifyGently } from '../handoff/arrival.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
 
 /** A host that cannot be asked now may be back soon. */

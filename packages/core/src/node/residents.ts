@@ -12,12 +12,14 @@ import type { Ledger } from '../agent/ledger.ts'
 import { sweepModules } from '../agent/modules.ts'
 import type { AgentEvent, Move, SpawnOptions } from '../api.ts'
 import type { History } from '../authority/judge.ts'
+import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
-import type { Executor, Placed } from '../execution/executor.ts'
-import { verifyGently } from '../handoff/arrival.ts'
+import type { Executor } from '../execution/executor.ts'
+import type { Arrived } from '../handoff/inbound.ts'
 import { checkGuest, type House, roomOf } from '../handoff/policy.ts'
 import { keys } from '../keys.ts'
 import { type Manifest, parseManifest } from '../manifest.ts'
+import { messageOf } from '../thrown.ts'
 import { checkSpawn, chooseWitness, giveBirth } from './births.ts'
 import { createDepartures, type Departures } from './departures.ts'
 import { createEmitter, type Emitter } from './emitter.ts'
@@ -52,16 +54,6 @@ export interface Residents
   /** Removes modules that no agent in this store names. */
   sweep(): Promise<void>
   stop(): Promise<void>
-}
-
-export interface Arrived {
-  readonly ledger: Ledger
-  readonly manifest: Manifest
-  readonly init: Uint8Array
-  readonly placed?: Placed
-  readonly from: string
-  /** `elapsed` at the end of its last tick elsewhere; undefined: unknown. */
-  readonly since?: number
 }
 
 export interface ResidentsOptions {
@@ -226,7 +218,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     return agents
   }
   for (const agent of await mine()) {
-    await load(agent).catch((error) => lose(agent, error instanceof Error ? error.message : String(error)))
+    await load(agent).catch((error) => lose(agent, messageOf(error)))
   }
 
   const sweep = async (): Promise<void> => {

@@ -10,6 +10,7 @@ import { endLease, granted, type Leasing, leftOf, look, MARGIN_MS, noLease, type
 import type { Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import type { BlockReader, WitnessLink } from '../protocols/witness.ts'
+import { messageOf } from '../thrown.ts'
 import { makeRelease } from './release.ts'
 import type { Grant } from './service.ts'
 import { freshBlocks, storedBlocks, submit, uncosigned } from './submit.ts'
@@ -157,7 +158,7 @@ export const holdLease = (options: HolderOptions): Commitment => {
           level: 'warn',
           code: 'AGENT_HALTED',
           agent,
-          message: error instanceof Error ? error.message : String(error),
+          message: messageOf(error),
         })
       })
       .finally(() => {
@@ -227,7 +228,7 @@ export const holdLease = (options: HolderOptions): Commitment => {
 
   const onfailure = (error: unknown): void => {
     failures++
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     trouble = `no witness reachable: ${message}. It goes on when it is back`
     if (left() > 0) return
     if (why !== trouble) onchange()

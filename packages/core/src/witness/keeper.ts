@@ -8,13 +8,14 @@ import { type Chain, type LineageRecord, type Recover, readReady, signRecord } f
 import { type Context, nowMs } from '../agent/context.ts'
 import type { Peer } from '../api.ts'
 import { IgorError } from '../errors.ts'
-import { HANDOFF_PROTOCOL } from '../handoff/source.ts'
+import type { Inbound } from '../handoff/inbound.ts'
+import { HANDOFF_PROTOCOL } from '../handoff/protocol.ts'
 import { takeIn } from '../handoff/takeover.ts'
-import type { Inbound } from '../handoff/target.ts'
 import { type Manifest, parseManifest } from '../manifest.ts'
 import type { Puller } from '../protocols/blocks.ts'
 import { hear, hearAnswer, say, violation } from '../protocols/wire.ts'
 import type { WitnessAccess } from '../protocols/witness.ts'
+import { messageOf } from '../thrown.ts'
 import type { WitnessService } from './service.ts'
 
 /** Between looks at the leases. */
@@ -160,7 +161,7 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         })
         return
       } catch (error) {
-        const message = error instanceof Error ? error.message : String(error)
+        const message = messageOf(error)
         context.report({
           level: 'info',
           code: 'HANDOFF_FAILED',

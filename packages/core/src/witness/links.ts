@@ -8,6 +8,7 @@ import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
 import { deadline } from '../protocols/wire.ts'
 import { linkOver, linkToSelf, WITNESS_PROTOCOL, type WitnessAccess, type WitnessLink } from '../protocols/witness.ts'
+import { messageOf } from '../thrown.ts'
 import type { WitnessService } from './service.ts'
 
 /** A witness that is there is reached in less. */
@@ -57,7 +58,7 @@ export const createLinks = ({ context, own, servers }: LinksOptions): Links => {
         })
       } catch (error) {
         signal?.throwIfAborted()
-        why = error instanceof Error ? error.message : String(error)
+        why = messageOf(error)
       } finally {
         limit.clear()
       }

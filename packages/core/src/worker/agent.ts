@@ -4,7 +4,9 @@
  *
  * @module
  */
+
 import { CHUNK_BYTES, type Compiled, type Instance, instantiate, SandboxError, Trap } from '@igor/sandbox'
+import { messageOf } from '../thrown.ts'
 import { WASI } from './capabilities.ts'
 import { chargesCalls } from './hostcall-costs.ts'
 import { igorImports } from './hostcalls.ts'
@@ -125,7 +127,6 @@ interface Failure {
   readonly lastWords: readonly string[]
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const sizeOf = (messages: readonly Uint8Array[]): number => messages.reduce((sum, { length }) => sum + length, 0)
 
 export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent => {

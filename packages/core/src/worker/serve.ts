@@ -3,7 +3,9 @@
  *
  * @module
  */
+
 import { SandboxError, Trap } from '@igor/sandbox'
+import { messageOf } from '../thrown.ts'
 import { type Agent, createAgent, type Live, type Pool, type Tools } from './agent.ts'
 import { buffersOf } from './image.ts'
 import { createModules, Refusal } from './modules.ts'
@@ -191,7 +193,7 @@ export const serve = (port: Port, platform: Tools): void => {
     if (!('id' in request)) return
     const { id } = request
     if (error instanceof Refusal) port.post({ type: 'refused', id, code: error.code, message: error.message })
-    else port.post({ type: 'failed', id, message: error instanceof Error ? error.message : String(error) })
+    else port.post({ type: 'failed', id, message: messageOf(error) })
   }
 
   const pump = async (): Promise<void> => {
