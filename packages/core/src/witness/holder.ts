@@ -9,10 +9,10 @@ import { type Context, nowMs } from '../agent/context.ts'
 import { endLease, granted, type Leasing, leftOf, look, MARGIN_MS, noLease, type Reading, renewalIn } from '../authority/lease.ts'
 import type { Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
-import type { BlockReader, WitnessLink } from '../protocols/witness.ts'
 import { messageOf } from '../thrown.ts'
+import type { BlockReader, WitnessLink } from './link.ts'
 import { makeRelease } from './release.ts'
-import type { Grant } from './service.ts'
+import type { Grant } from './requests.ts'
 import { freshBlocks, storedBlocks, submit, uncosigned } from './submit.ts'
 
 /** First wait after a failure; doubled up to the longest. */

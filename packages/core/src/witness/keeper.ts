@@ -14,8 +14,8 @@ import { takeIn } from '../handoff/takeover.ts'
 import { type Manifest, parseManifest } from '../manifest.ts'
 import type { Puller } from '../protocols/blocks.ts'
 import { hear, hearAnswer, say, violation } from '../protocols/wire.ts'
-import type { WitnessAccess } from '../protocols/witness.ts'
 import { messageOf } from '../thrown.ts'
+import type { WitnessAccess } from './link.ts'
 import type { WitnessService } from './service.ts'
 
 /** Between looks at the leases. */

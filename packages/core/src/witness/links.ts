@@ -7,8 +7,9 @@
 import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
 import { deadline } from '../protocols/wire.ts'
-import { linkOver, linkToSelf, WITNESS_PROTOCOL, type WitnessAccess, type WitnessLink } from '../protocols/witness.ts'
+import { WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { messageOf } from '../thrown.ts'
+import { linkOver, linkToSelf, type WitnessAccess, type WitnessLink } from './link.ts'
 import type { WitnessService } from './service.ts'
 
 /** A witness that is there is reached in less. */

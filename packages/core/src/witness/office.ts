@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { serveWitness } from '../protocols/witness.ts'
+
 import { createKeeper } from './keeper.ts'
 import { openOwnWitness } from './open.ts'
+import { serveWitness } from './serve.ts'
 
 export interface WitnessOffice {
   readonly open: typeof openOwnWitness

@@ -25,7 +25,8 @@ import {
   walter,
 } from './fixtures/kit.ts'
 import { makeRelease } from './release.ts'
-import { type CommitAnswer, openWitness, type WitnessService } from './service.ts'
+import type { CommitAnswer } from './requests.ts'
+import { openWitness, type WitnessService } from './service.ts'
 
 const { random } = testCrypto
 

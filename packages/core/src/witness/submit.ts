@@ -9,8 +9,9 @@ import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import { type BlockReader, PUSH_BYTES, type WitnessLink } from '../protocols/witness.ts'
-import type { Grant } from './service.ts'
+import { PUSH_BYTES } from '../protocols/witness.ts'
+import type { BlockReader, WitnessLink } from './link.ts'
+import type { Grant } from './requests.ts'
 
 export interface Submission {
   readonly chain: Chain
