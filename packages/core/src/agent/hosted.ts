@@ -4,7 +4,6 @@
  *
  * @module
  */
-
 import type { JournalEntry } from '@igor/lineage'
 import type { AgentEvent, View } from '../api.ts'
 import { IgorError } from '../errors.ts'
@@ -17,27 +16,17 @@ import { advanceHost } from './advance.ts'
 import { createRunner } from './attempt.ts'
 import type { Context } from './context.ts'
 import type { HostPart } from './host-part.ts'
-import { deliver, hasSeen } from './inbox.ts'
 import type { Ledger } from './ledger.ts'
 import type { Change } from './live-state.ts'
 import { applyOrders, type NewModule, type PendingOrder } from './orders.ts'
+import { createOutbox, type Promised } from './outbox.ts'
 import { createOutput, hasOutput, type LogLine } from './output.ts'
+import { admitMessages, type Boundary, createRequests, leaveWith, type Waiting } from './requests.ts'
+import { MAX_BACKOFF_MS, nextDue } from './schedule.ts'
 import { createSerial } from './serial.ts'
 
-/** Longest wait between attempts after failures. */
-const MAX_BACKOFF_MS = 60_000
-/** The same when it was this node that failed, as a full disk does: the agent goes on as soon as it can. */
-const MAX_FAULT_WAIT_MS = 5000
-/**
- * Agents that tick rarely do so at the same moments, a fiftieth of their interval apart: what is due together goes to a
- * worker in one message, and to the disk in one write.
- */
-const GRAINS = 50
-const MAX_GRAIN_MS = 20
 /** Ticks without output are made durable together, at least this often: what a status shows is durable. */
 const DURABLE_MS = 1000
-/** With a witness, what can be seen from elsewhere is bound by a record at least this often. */
-const BIND_MS = 1000
 /** Bytes of journal since the last state: ten thousand agents hold as much in memory. */
 const MAX_JOURNAL_BYTES = 64 * 1024
 /** Fuel since the last state: a restart runs it again, two nominal seconds at most for each agent. */
@@ -99,28 +88,6 @@ export interface HostedOptions {
   readonly onfirst?: (at: number) => void
 }
 
-/** Where an agent stands when it is about to leave. */
-export interface Boundary {
-  /** What is not committed yet. */
-  readonly change?: Change
-  /**
-   * Since when it stands still, by the clock's `elapsed`: the end of its last tick when the next one is due,
-   * else now, as it was only waiting.
-   */
-  readonly since: number
-}
-
-interface Promised {
-  readonly keep: () => void
-  readonly fail: (error: unknown) => void
-}
-
-interface Waiting<T> {
-  readonly value: T
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
 export const createHosted = (options: HostedOptions): Hosted => {
   const { context, ledger, manifest, onevent, onchange, onticked, commitment = ALONE } = options
   const { clock } = context
@@ -137,59 +104,24 @@ export const createHosted = (options: HostedOptions): Hosted => {
   let durableAt = clock.elapsed()
   let more = false
   let followers = 0
-  // Who watches sees at once that it goes on here.
-  let boundAt = clock.elapsed() - BIND_MS
-  let bindNow = false
-  /** What is seen, or answered, when it is committed. */
-  const outbox: Promised[] = []
   let nudge = new AbortController()
-  const messages: Waiting<{ id: Uint8Array; message: Uint8Array }>[] = []
-  const orders: Waiting<PendingOrder>[] = []
-  const departures: Waiting<(boundary: Boundary) => Promise<void>>[] = []
+  const requests = createRequests()
+  const { messages, orders, departures, turnAway } = requests
 
   const isActive = (): boolean => ledger.row.state === 'active-owner' && !signal.aborted
 
   const wake = (): void => nudge.abort()
 
+  const outbox = createOutbox({ clock, ledger, commitment, isActive, onkept: onticked })
+
   const isExhausted = (): boolean => ledger.payable === 0n
 
   const scheduleNext = (started: number, host: HostPart): void => {
     const failed = Math.max(host.failures, runner.hangs)
-    const own = faults === 0 ? 0 : Math.min(MAX_FAULT_WAIT_MS, manifest.tickIntervalMs * 2 ** faults)
-    const wait = Math.max(
-      own,
-      failed === 0 ? manifest.tickIntervalMs : Math.min(MAX_BACKOFF_MS, manifest.tickIntervalMs * 2 ** failed),
-    )
-    // Late by less than an interval it catches up: an agent of 1 Hz ticks once a second.
-    const from = started >= due && started - due < wait ? due : started
-    const grain = Math.min(MAX_GRAIN_MS, Math.floor(wait / GRAINS))
-    due = more && failed + faults === 0 ? started : grain > 0 ? Math.round((from + wait) / grain) * grain : from + wait
-  }
-
-  /** Lets waiting messages in; whoever sent one that has no place is told at once. */
-  const admit = (host: HostPart): { host: HostPart; admitted: Waiting<unknown>[]; entries: JournalEntry[] } => {
-    let next = host
-    const admitted: Waiting<unknown>[] = []
-    const entries: JournalEntry[] = []
-    for (const waiting of messages.splice(0)) {
-      const { id, message } = waiting.value
-      try {
-        const known = hasSeen(next, id)
-        next = deliver(next, id, message)
-        if (!known) entries.push({ kind: 'message', id, message })
-        admitted.push(waiting)
-      } catch (error) {
-        waiting.reject(error)
-      }
-    }
-    return { host: next, admitted, entries }
+    due = nextDue({ due, started, interval: manifest.tickIntervalMs, failed, faults, more })
   }
 
   const standstill = (justRan: boolean): number => (justRan || more || due <= clock.elapsed() ? lastTickEnd : clock.elapsed())
-
-  const turnAway = (error: IgorError): void => {
-    for (const waiting of [...messages.splice(0), ...orders.splice(0), ...departures.splice(0)]) waiting.reject(error)
-  }
 
   /** What changed since the last state; undefined: nothing of the memory can have. */
   const deltaSince = async (entries: readonly JournalEntry[] = []): Promise<Delta | undefined> =>
@@ -207,47 +139,6 @@ export const createHosted = (options: HostedOptions): Hosted => {
       runner.unplace()
       throw error
     }
-  }
-
-  /** Lets one task write the change. False: there is none, or it failed. */
-  const leaveWith = async (change: Change | undefined, since: number): Promise<boolean> => {
-    const leaving = departures.shift()
-    if (leaving === undefined) return false
-    try {
-      await leaving.value({ since, ...(change === undefined ? {} : { change }) })
-      leaving.resolve()
-      return true
-    } catch (error) {
-      leaving.reject(error)
-      return false
-    }
-  }
-
-  /** Shows and answers when the head is committed: at once where there is no witness. */
-  const promise = (kept: readonly Promised[]): void => {
-    if (!commitment.witnessed) for (const one of kept) one.keep()
-    else
-      commitment.committed().then(
-        () => {
-          for (const one of kept) one.keep()
-          onticked()
-        },
-        (error) => {
-          for (const one of kept) one.fail(error)
-        },
-      )
-  }
-
-  /** Gives what waits in the outbox a record that it can be committed by. */
-  const bindJournal = async (hastens: boolean): Promise<void> => {
-    if (!commitment.witnessed || !isActive()) return
-    const now = clock.elapsed()
-    if (!hastens && !bindNow && (outbox.length === 0 || now - boundAt < BIND_MS)) return
-    if (ledger.open) await ledger.seal()
-    boundAt = now
-    if (bindNow) commitment.hurry()
-    bindNow = false
-    if (outbox.length > 0) promise(outbox.splice(0))
   }
 
   /** One special tick. @returns why the old module stays, if it does */
@@ -299,7 +190,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
       value.kind === 'upgrade' && refused !== undefined
         ? { keep: () => reject(refused), fail: reject }
         : { keep: resolve, fail: reject }
-    promise(applied.map(told))
+    outbox.promise(applied.map(told))
     if (ordered.retires) turnAway(new IgorError('NOT_AUTHORITATIVE', `${ledger.agent} was retired`))
     onchange()
   }
@@ -320,7 +211,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     followers > 0 || departures.length > 0 || ledger.since.bytes >= MAX_JOURNAL_BYTES || ledger.since.fuel >= MAX_JOURNAL_FUEL
 
   const live = async (host: HostPart, started: number): Promise<void> => {
-    const { host: before, admitted, entries } = admit(host)
+    const { host: before, admitted, entries } = admitMessages(host, messages)
     let next = before
     try {
       const runs = !rested(next) && isDue(next, started)
@@ -340,15 +231,15 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const change = { host: next, orders: [], entries, ...(delta === undefined ? {} : { delta }) }
       // What was journaled since the last state leaves with it, though nothing came in this turn.
       const leaves = hasNews || ledger.since.bytes > 0
-      const left = leaving && (await leaveWith(leaves ? change : undefined, standstill(ran !== undefined)))
+      const left = leaving && (await leaveWith(departures, leaves ? change : undefined, standstill(ran !== undefined)))
       if (!left && hasNews) await write(change, admitted.length > 0 || (ran !== undefined && hasOutput(ran.result)))
       const show = (): void => {
         if (ran !== undefined) output.show(ran.result, ran.entry.header.time, next.tick + 1)
       }
-      outbox.push(...admitted.map(({ resolve, reject }) => ({ keep: resolve, fail: reject })))
-      if (ran !== undefined && hasOutput(ran.result)) outbox.push({ keep: show, fail: () => {} })
-      if (left || !commitment.witnessed) promise(outbox.splice(0))
-      else await bindJournal(admitted.length > 0)
+      outbox.add(...admitted.map(({ resolve, reject }) => ({ keep: resolve, fail: reject })))
+      if (ran !== undefined && hasOutput(ran.result)) outbox.add({ keep: show, fail: () => {} })
+      if (left || !commitment.witnessed) outbox.promiseAll()
+      else await outbox.bind(admitted.length > 0)
       if (ran !== undefined && isActive() && isExhausted()) await settle()
       if (admitted.length > 0 || next.faulted !== null || runner.aside !== undefined || isExhausted()) onchange()
       else if (hasNews) onticked()
@@ -413,12 +304,10 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const now = clock.elapsed()
       // What this node could not do just now it tries when it is due, whatever waits for it.
       const troubled = faults > 0 && isActive()
-      const asked = !troubled && messages.length + orders.length + departures.length > 0
-      const waits = !asked && !nudge.signal.aborted
+      const waits = (troubled || !requests.any) && !nudge.signal.aborted
       if (waits && (now < due || (rests() && !troubled))) {
         const until = rests() && !troubled ? MAX_BACKOFF_MS : due - now
-        const bound = outbox.length === 0 ? until : Math.max(0, boundAt + BIND_MS - now)
-        await clock.sleep(Math.min(until, bound), nudge.signal).catch(() => {})
+        await clock.sleep(Math.min(until, outbox.dueIn() ?? until), nudge.signal).catch(() => {})
       }
       // Others have the thread between two batches of one that always has more to do.
       else if (more) await clock.sleep(0, signal).catch(() => {})
@@ -460,7 +349,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
     },
     commitment,
     bind: () => {
-      bindNow = true
+      outbox.bindNext()
       wake()
     },
     deliver: (id, message) => enqueue(messages, { id, message }),
@@ -496,8 +385,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
       runner.unplace()
       await commitment.stop()
       const stopped = new IgorError('NODE_STOPPED', `the node that hosts ${ledger.agent} is stopping`)
-      for (const one of outbox.splice(0)) one.fail(stopped)
-      turnAway(new IgorError('NODE_STOPPED', `the node that hosts ${ledger.agent} is stopping`))
+      outbox.fail(stopped)
+      turnAway(stopped)
     },
   }
 }
