@@ -1,6 +1,6 @@
 // `npm run sim`: many seeds of the simulator, on every core. Options: --seeds N, --seed S (one, again), --from S (the first of
 // many), --hours H (as long as that), --trace, --json, and what shapes a run: --minutes, --nodes, --agents, --level, --crash
-// "POINT#NTH", --without "KIND,KIND", --focus "KIND,KIND".
+// "POINT#NTH", --without "KIND,KIND", --focus "KIND,KIND", --witness or --no-witness (default: by the seed).
 import { randomInt } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -8,8 +8,9 @@ import { ensureInstalled } from './workspace.mjs'
 
 /** Seeds that once failed, and why: they are run every time. */
 export const REGRESSIONS = [
-  { seed: 3, level: 0, why: 'a paused agent left in a file without the messages that it had not read' },
-  { seed: 430057148344, why: 'a move that waited for an agent whose module was damaged took the whole thread' },
+  { seed: 3, level: 0, witness: false, why: 'a paused agent left in a file without the messages that it had not read' },
+  { seed: 430057148344, witness: false, why: 'a move that waited for an agent whose module was damaged took the whole thread' },
+  { seed: 8, witness: true, why: 'a file was given out before the witness had cosigned the handoff: nobody took it' },
 ]
 
 /**
@@ -56,7 +57,7 @@ function shapeOf({ minutes, nodes, agents, level, crash, without, focus, witness
     ...(level === undefined ? {} : number('level', level)),
     ...(point === undefined ? {} : { crash: { point, nth: Number(nth) } }),
     ...(without === undefined ? {} : { without: without.split(',') }),
-    ...(witness ? { witness: true } : {}),
+    ...(witness === undefined ? {} : { witness }),
     ...(focus === undefined ? {} : { focus: focus.split(',') }),
   }
 }
@@ -87,6 +88,7 @@ async function again(run, { trace, json }) {
 async function main() {
   const text = { type: 'string' }
   const { values } = parseArgs({
+    allowNegative: true,
     options: {
       ...{ seeds: text, seed: text, from: text, hours: text, minutes: text, nodes: text, agents: text, level: text },
       ...{

@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
-/** A run that takes longer hangs: the slowest take seconds. */
-const HANGS_MS = 120_000
+/** A run that takes more processor time hangs: the slowest take seconds, however busy the machine is. */
+const HANGS_MS = 60_000
+/** One that takes longer by the clock waits for what never comes. */
+const STANDS_MS = 10 * 60_000
+const LOOK_MS = 5000
 
 /**
  * @param {string} source of the bundle
@@ -24,13 +27,20 @@ export async function openThreads(source, { threads = availableParallelism(), tr
   const ask = (index, message) =>
     new Promise((resolve, reject) => {
       const worker = workers[index]
-      const late = setTimeout(() => {
+      const asked = Date.now()
+      let before
+      const late = setInterval(async () => {
+        const usage = await worker.cpuUsage().catch(() => undefined)
+        if (usage === undefined) return
+        const ms = (usage.user + usage.system) / 1000
+        before ??= ms
+        if (ms - before < HANGS_MS && Date.now() - asked < STANDS_MS) return
+        over(() => reject(new Error(`a run took longer than ${HANGS_MS / 1000} s of processor time`)))
         void worker.terminate()
         workers[index] = open()
-        over(() => reject(new Error(`a run took longer than ${HANGS_MS / 1000} s`)))
-      }, HANGS_MS)
+      }, LOOK_MS)
       const over = (settle) => {
-        clearTimeout(late)
+        clearInterval(late)
         worker.off('message', onmessage)
         worker.off('error', onerror)
         settle()

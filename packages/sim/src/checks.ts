@@ -4,13 +4,17 @@
  * @module
  */
 import type { Row } from '@igor/core/simulated'
+import { createHistories, type Histories } from './histories.ts'
 import { readReport } from './probe.ts'
 
 /** Why an agent may stand still for good, or its life may be in doubt. */
 export type Excuse =
   /** A store was lost or damaged: it may halt, but never live twice. */
   | 'lost'
-  /** Its owner recovered it by force, a host's disk was rolled back unnoticed, or a host lied: without witness it may even live twice. */
+  /**
+   * Its owner recovered it by force; or, of one without a witness, a host's disk was rolled back unnoticed, or a host lied;
+   * or its witness's disk was rolled back: it may even live twice.
+   */
   | 'forked'
 
 export interface Checks {
@@ -18,6 +22,7 @@ export interface Checks {
   readonly failures: readonly string[]
   /** How often each was looked at. */
   readonly looked: ReadonlyMap<string, number>
+  readonly histories: Histories
   /** From now on this agent may halt, or worse. */
   excuse(agent: string, excuse: Excuse): void
   excuseOf(agent: string): Excuse | undefined
@@ -37,6 +42,9 @@ export interface Checks {
   fails(agent: string): boolean
   /** It has a witness: a host that was deposed keeps its row until it hears of it, and may show what is then given up. */
   witnessed(agent: string): void
+  isWitnessed(agent: string): boolean
+  /** Machines at which the witnessed agent may tick at this moment. */
+  holders(agent: string, machines: readonly number[]): void
   /** A message was acknowledged. */
   acknowledged(agent: string, id: number): void
   /** Messages that were acknowledged and not in what the agent logged last. */
@@ -64,6 +72,8 @@ export const createChecks = (): Checks => {
   const fail = (what: string): void => void failures.push(what)
   const short = (agent: string): string => `agent …${agent.slice(-6)}`
 
+  const histories = createHistories({ fail, look, isForked: (agent) => excuses.get(agent) === 'forked' })
+
   const checkOwners = (agent: string): void => {
     if (watched.has(agent)) return
     look('one owner')
@@ -75,6 +85,7 @@ export const createChecks = (): Checks => {
   return {
     failures,
     looked,
+    histories,
     fail,
     excuse: (agent, excuse) => {
       if (excuses.get(agent) !== 'forked') excuses.set(agent, excuse)
@@ -133,6 +144,12 @@ export const createChecks = (): Checks => {
     },
     lastTick: (agent) => last.get(agent)?.tick ?? 0,
     witnessed: (agent) => void watched.add(agent),
+    isWitnessed: (agent) => watched.has(agent),
+    holders: (agent, machines) => {
+      look('one lease')
+      if (machines.length > 1 && excuses.get(agent) !== 'forked')
+        fail(`${short(agent)} has a lease at nodes ${machines.join(' and ')}`)
+    },
     fails: (agent) => failing.has(agent),
     acknowledged: (agent, id) => {
       const ids = acks.get(agent) ?? new Set()

@@ -6,7 +6,7 @@
 import { type Disk, makeDisk } from '@igor/core/simulated'
 import type { Random } from './random.ts'
 import type { Workload } from './workload.ts'
-import { MINUTE, SECOND, type World } from './world.ts'
+import { MINUTE, SECOND, WITNESS, type World } from './world.ts'
 
 /** Kinds of faults, and how many a minute a seed may have of each at most. */
 const RATES = {
@@ -24,6 +24,7 @@ const RATES = {
   'disk is an older copy, unnoticed': 1,
   'disk is an older copy elsewhere': 1,
   'sectors flip': 1,
+  'witness dies': 2,
 } as const
 export type FaultKind = keyof typeof RATES
 
@@ -89,8 +90,14 @@ export const createFaults = (
       return rows.has(machine) || moving.has(agent)
     })
   }
+  /** With an honest witness nothing that befalls a host is an excuse, but for who was on its way in somebody's pocket. */
   const excuse = (machine: number, what: 'lost' | 'forked'): void => {
-    for (const agent of involved(machine)) checks.excuse(agent, what)
+    for (const agent of involved(machine)) if (!checks.isWitnessed(agent)) checks.excuse(agent, what)
+    for (const agent of checks.agents()) {
+      if (!checks.isWitnessed(agent)) continue
+      if (world.witness === machine) checks.excuse(agent, what)
+      else if (!checks.histories.isOrdered(agent) || workload.carried.has(agent)) checks.excuse(agent, 'lost')
+    }
   }
 
   const cut = (from: number, to: number, us: number): void => {
@@ -158,9 +165,13 @@ export const createFaults = (
     'disk is an older copy elsewhere': (machine) => {
       const [one, copy] = [machines[machine], copies.get(machine)?.at(-1)]
       if (copy === undefined || one === undefined) return
-      excuse(machine, 'lost')
+      excuse(machine, machine === world.witness ? 'forked' : 'lost')
       one.residence = `another place of ${machine}, since ${scheduler.now}`
       world.replaceDisk(machine, copy.copy(), random.scaled(SECOND, MINUTE))
+    },
+    'witness dies': () => {
+      if (world.witness !== undefined)
+        world.crash(WITNESS, random.pick(['torn', 'gone', 'kept']), random.scaled(100_000, 2 * MINUTE))
     },
     'sectors flip': (machine) => {
       const one = machines[machine]
@@ -175,14 +186,15 @@ export const createFaults = (
     scheduler.after((MINUTE / rate) * own.scaled(0.1, 4), () => {
       if (scheduler.now >= untilUs) return
       random = own
-      const machine = any()
+      const machine = kind === 'witness dies' ? WITNESS : any()
       world.fault(kind, machine, kind)
       happen[kind](machine)
       soon(kind, rate, own)
     })
   }
   // A stream for each kind: a run without one of them has the others as they were.
-  for (const [kind, rate] of plan.rates) soon(kind, rate, streams.fork(kind))
+  for (const [kind, rate] of plan.rates)
+    if (kind !== 'witness dies' || world.witness !== undefined) soon(kind, rate, streams.fork(kind))
 
   if (plan.rates.has('disk is an older copy, unnoticed') || plan.rates.has('disk is an older copy elsewhere')) {
     const own = streams.fork('copies')

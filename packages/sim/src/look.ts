@@ -4,16 +4,20 @@
  * @module
  */
 import type { Batch } from '@igor/core'
-import { decodeRow, decodeSaid, HANDOFF_PROTOCOL, keys, PRESENCE_TOPIC } from '@igor/core/simulated'
-import { decodeRecord } from '@igor/lineage'
+import { decodeHeadRow, decodeRow, decodeSaid, HANDOFF_PROTOCOL, keys, PRESENCE_TOPIC, witnessKeys } from '@igor/core/simulated'
+import { decodeRecord, type LineageRecord } from '@igor/lineage'
 import { decode } from '@ipld/dag-cbor'
 import type { Checks } from './checks.ts'
 import { peek } from './peek.ts'
 
-const isRecord = (key: string): boolean => key.includes('/record/')
+export const isRecord = (key: string): boolean => key.includes('/record/') || key.includes('/refusal/')
 
 /** What a batch is for, in a word: names its crash points. */
 export const labelOf = ({ put = [], remove = [] }: Batch): string => {
+  if (put.some(([key]) => key.startsWith(witnessKeys.heads))) {
+    const last = put.findLast(([key]) => isRecord(key))
+    return last === undefined ? 'witness: lease' : `witness: ${peek(last[1], 'kind')}`
+  }
   const row = put.find(([key]) => key.startsWith(keys.authorities))
   if (row !== undefined) {
     const { state } = decodeRow(row[1])
@@ -39,9 +43,11 @@ export const labelOf = ({ put = [], remove = [] }: Batch): string => {
 
 /** Tells the checks of what is durable now. */
 export const seeBatch = (checks: Checks, machine: number, { put = [] }: Batch): void => {
-  for (const [key, value] of put) {
+  for (const [key, value] of put)
+    if (key.startsWith(witnessKeys.heads)) checks.histories.head(key.slice(witnessKeys.heads.length), decodeHeadRow(value))
+  for (const [key, value] of put) if (isRecord(key)) checks.histories.wrote(machine, lookAt(value))
+  for (const [key, value] of put)
     if (key.startsWith(keys.authorities)) checks.row(machine, key.slice(keys.authorities.length), decodeRow(value))
-  }
 }
 
 const bytesIn = (value: unknown): Uint8Array[] => {
@@ -49,27 +55,19 @@ const bytesIn = (value: unknown): Uint8Array[] => {
   return Array.isArray(value) ? value.flatMap(bytesIn) : []
 }
 
-interface Seen {
-  readonly agent: string
-  readonly epoch: number
-  readonly seq: number
-  readonly id: string
-}
-
-/** Records that were looked at, by the end of their signature: most are said again and again. */
-const known = new Map<string, Seen>()
-const MAX_KNOWN = 10_000
+/** Records that were looked at, by their length and the end of their signature: most are said again and again. */
+const known = new Map<string, LineageRecord>()
+const MAX_KNOWN = 5000
 const NAME_BYTES = 48
 
-const lookAt = (bytes: Uint8Array): Seen => {
-  const name = String.fromCharCode(...bytes.subarray(-NAME_BYTES))
+export const lookAt = (bytes: Uint8Array): LineageRecord => {
+  const name = `${bytes.length} ${String.fromCharCode(...bytes.subarray(-NAME_BYTES))}`
   const before = known.get(name)
   if (before !== undefined) return before
-  const { body, id } = decodeRecord(bytes)
-  const seen = { agent: body.agent, epoch: body.epoch, seq: body.seq, id: id.toString() }
+  const record = decodeRecord(bytes)
   if (known.size >= MAX_KNOWN) known.clear()
-  known.set(name, seen)
-  return seen
+  known.set(name, record)
+  return record
 }
 
 /** Tells the checks of the records in what a node says. */
@@ -84,7 +82,9 @@ export const seeMessage = (checks: Checks, machine: number, protocol: string, me
   if (!handoff && type !== 'records') return
   const { head, record, records } = decode<Record<string, unknown>>(message)
   for (const bytes of [head, record, records].flatMap(bytesIn)) {
-    const { agent, epoch, seq, id } = lookAt(bytes)
-    checks.shown(machine, agent, epoch, seq, id)
+    const record = lookAt(bytes)
+    const { agent, epoch, seq } = record.body
+    checks.shown(machine, agent, epoch, seq, record.id.toString())
+    checks.histories.cosigned(machine, record)
   }
 }

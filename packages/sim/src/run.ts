@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly crash?: CrashPlan
   /** Kinds of faults that are left out. */
   readonly without?: readonly string[]
-  /** Agents have a witness, which moves them when their host is gone. */
+  /** Agents have a witness, which moves them when their host is gone. Default: by the seed, in every other one. */
   readonly witness?: boolean
   /** Kinds of faults that happen often. */
   readonly focus?: readonly string[]
@@ -51,6 +51,8 @@ export interface RunResult {
   readonly trace: readonly string[]
 }
 
+/** Microcents that never run out. */
+const RICH = 10n ** 16n
 /** Shorter runs are full of work. */
 const BUSY_MINUTES = 5
 /** In peace every undecided move ends, and every agent that can live does, within this. */
@@ -77,7 +79,9 @@ const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, num
     if (rows.some(([, row]) => row.state === 'handoff-pending'))
       return [`${short} lives, and a node still waits for what became of it`]
     const missing = checks.missing(agent)
-    return missing.length === 0 ? [] : [`${short} lost messages that were acknowledged: ${missing.join(', ')}`]
+    if (missing.length > 0) return [`${short} lost messages that were acknowledged: ${missing.join(', ')}`]
+    const unpaid = checks.histories.unpaid(agent, String(owners[0]?.[1].slot.id))
+    return unpaid === 0n ? [] : [`${short} lost ${unpaid} microcents that were acknowledged`]
   })
 }
 
@@ -88,6 +92,9 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const minutes = options.minutes ?? random.scaled(0.2, 1.2)
   const machines = options.nodes ?? 3 + random.below(2)
   const calm = level === 0
+  const witness = options.witness ?? random.fork('witness').chance(0.5)
+  const money = random.fork('money')
+  const priced = money.chance(0.5)
   const plan = drawPlan(random.fork('plan'), level, minutes, options)
   const untilUs = minutes * MINUTE
   const cramped = !calm && random.chance(0.1)
@@ -95,7 +102,8 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     seed,
     machines,
     traced,
-    witness: options.witness === true,
+    witness,
+    price: () => (priced ? money.pick([0n, BigInt(Math.round(money.scaled(1e6, 1e12)))]) : 0n),
     slowLines: calm ? 0 : random.pick([0, 0, 0.2]),
     skewUs: calm ? 0 : random.pick([0, SECOND, 4 * MINUTE]),
     drift: calm ? 0 : random.pick([0, 0.0002]),
@@ -108,7 +116,8 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     agents: options.agents ?? 1 + random.below(2),
     everyUs: busy ? random.scaled(SECOND / 4, 3 * SECOND) : random.scaled(10 * SECOND, MINUTE),
     intervalMs: busy ? [500, 10_000] : [1000, 60_000],
-    witness: options.witness === true,
+    witness,
+    budget: () => (money.chance(0.5) ? RICH : BigInt(Math.round(money.scaled(1, 1e12)))),
     forced: calm ? 0 : random.pick([0, 0, 0, 0.3]),
     untilUs,
   })

@@ -65,13 +65,24 @@ export const createSummary = (): Adding => {
 }
 
 /** Options of `igor simulate` and `npm run sim` that make this run again. */
-export const reproduce = ({ seed, minutes, nodes, agents, level, crash, without = [], focus = [] }: RunOptions): string =>
+export const reproduce = ({
+  seed,
+  minutes,
+  nodes,
+  agents,
+  level,
+  crash,
+  witness,
+  without = [],
+  focus = [],
+}: RunOptions): string =>
   [
     `--seed ${seed}`,
     ...(minutes === undefined ? [] : [`--minutes ${minutes}`]),
     ...(nodes === undefined ? [] : [`--nodes ${nodes}`]),
     ...(agents === undefined ? [] : [`--agents ${agents}`]),
     ...(level === undefined ? [] : [`--level ${level}`]),
+    ...(witness === undefined ? [] : [witness ? '--witness' : '--no-witness']),
     ...(crash === undefined ? [] : [`--crash "${crash.point}#${crash.nth}"`]),
     ...(focus.length === 0 ? [] : [`--focus "${focus.join(',')}"`]),
     ...(without.length === 0 ? [] : [`--without "${without.join(',')}"`]),

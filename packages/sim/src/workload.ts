@@ -8,7 +8,7 @@ import type { Agent, Node } from '@igor/core'
 import { FAILS, GROWS, HURRIES, MAX_IDS, messageOf, PLAIN, probe } from './probe.ts'
 import type { Random } from './random.ts'
 import { TICKED } from './trace.ts'
-import { type Machine, MINUTE, SECOND, type World } from './world.ts'
+import { type Machine, MINUTE, SECOND, WITNESS, type World } from './world.ts'
 
 export interface WorkloadOptions {
   readonly agents: number
@@ -20,6 +20,8 @@ export interface WorkloadOptions {
   readonly forced: number
   /** Agents have the first machine's node as their witness, which moves them when their host is gone. */
   readonly witness: boolean
+  /** Microcents that an agent begins with. */
+  readonly budget: () => bigint
   /** Until then things are done. */
   readonly untilUs: number
 }
@@ -29,6 +31,8 @@ export interface Workload {
   movingTo(machine: number): string[]
   /** Agents that were retired, or may have been. */
   readonly retiring: ReadonlySet<string>
+  /** Agents that were packed up in a file. */
+  readonly carried: ReadonlySet<string>
   /** Brings what was interrupted to its end: files to where they are for, agents back to work. */
   settle(): void
 }
@@ -41,6 +45,10 @@ interface Known {
 }
 
 const CAPABILITIES = { clock: { version: 1 }, rand: { version: 1 }, log: { version: 1 }, inbox: { version: 1 } }
+/** Between two looks at who may tick. */
+const LEASES_US = SECOND / 2
+/** Microcents that are enough for the rest of a run. */
+const RELIEF = 10n ** 15n
 /** An agent is asked again to go on after so long. */
 const RESUME_US = 10 * SECOND
 
@@ -49,6 +57,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   const known: Known[] = []
   const keys = new Set<string>()
   const retiring = new Set<string>()
+  const carried = new Set<string>()
   let settling = false
 
   const up = (): (Machine & { readonly node: Node })[] =>
@@ -125,12 +134,14 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     if (here.length === 0) return
     const machine = random.pick(here)
     const interval = Math.round(random.scaled(...options.intervalMs))
-    const witness = options.witness ? machines[0]?.peer : undefined
+    const witness = options.witness && random.chance(0.85) ? machines[WITNESS]?.peer : undefined
+    const budget = options.budget()
     const watcher = random.chance(0.3) ? random.pick(here) : undefined
     attempt(machine, 'starts an agent', async () => {
       const agent = await machine.node.spawn({
         module: probe(),
         name: 'probe',
+        budget,
         ...(witness === undefined ? {} : { witness }),
         manifest: {
           capabilities: CAPABILITIES,
@@ -183,6 +194,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     if (source === undefined || target.node === undefined || target === source) return
     const { node } = target
     one.targets.add(target.index)
+    carried.add(one.id)
     attempt(source, `packs ${shortOf(one.id)} up for node ${target.index}`, async () => {
       const bytes = await source.node.agent(one.id).export({ to: await node.ready() })
       one.files.push({ to: target.index, bytes })
@@ -233,6 +245,15 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
       return 'done'
     })
 
+  const fund = (one: Known, machine: Machine & { node: Node }, amount: bigint): void => {
+    checks.histories.funds(one.id, amount)
+    attempt(machine, `gives ${amount} microcents to ${shortOf(one.id)}`, async () => {
+      await machine.node.agent(one.id).fund(amount)
+      checks.histories.funded(one.id, amount)
+      return 'applied'
+    })
+  }
+
   const act = (): void => {
     const here = up()
     const living = known.filter(({ id }) => !retiring.has(id))
@@ -245,7 +266,8 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     else if (what < 0.84) bring(one)
     else if (what < 0.88) copy(one, random.chance(options.forced))
     else if (what < 0.92) order(one, machine, 'pause')
-    else if (what < 0.99) order(one, machine, 'resume')
+    else if (what < 0.97) order(one, machine, 'resume')
+    else if (what < 0.99) fund(one, machine, BigInt(Math.round(random.scaled(1, 1e12))))
     else retire(one, machine)
   }
 
@@ -267,29 +289,52 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   spawnSoon(options.agents + 2)
   next()
 
+  /** Who may tick now, as its node sees it. */
+  const watchLeases = (): void => {
+    scheduler.after(LEASES_US, () => {
+      for (const { id } of known) {
+        if (!checks.isWitnessed(id)) continue
+        const may = up().filter(({ node }) =>
+          node.agents().some(({ agent, here, leaseMs = 0 }) => here && agent === id && leaseMs > 0),
+        )
+        checks.holders(
+          id,
+          may.map(({ index }) => index),
+        )
+      }
+      watchLeases()
+    })
+  }
+  if (options.witness) watchLeases()
+
   /** One that was packed up by a process that died before it gave the file out: the file can be made again. */
   const packAgain = (one: Known): void => {
-    if (one.files.length > 0) return
     const pending = [...checks.rowsOf(one.id)].find(([, { state }]) => state === 'handoff-pending')
     const source = up().find(({ index }) => index === pending?.[0])
-    if (source === undefined) return
+    if (source === undefined || !carried.has(one.id)) return
     attempt(source, `packs ${shortOf(one.id)} up again`, async () => {
       const bytes = await source.node.agent(one.id).export()
-      for (const { index } of machines) if (index !== source.index) one.files.push({ to: index, bytes })
+      one.files = machines.filter(({ index }) => index !== source.index).map(({ index }) => ({ to: index, bytes }))
       return `${bytes.length} bytes`
     })
   }
 
+  let rounds = 0
   const settle = (): void => {
     settling = true
+    rounds++
     for (const { node } of up()) void shareKeys(node).catch(() => {})
     for (const one of known) {
-      packAgain(one)
       bring(one)
+      if (one.files.length === 0 || rounds % machines.length === 0) packAgain(one)
       const host = up().find(({ node }) =>
         node.agents().some(({ agent, here, state }) => here && agent === one.id && ['paused', 'faulted'].includes(state)),
       )
       if (host !== undefined) order(one, host, 'resume')
+      const poor = up().find(({ node }) =>
+        node.agents().some(({ agent, here, state }) => here && agent === one.id && state === 'exhausted'),
+      )
+      if (poor !== undefined) fund(one, poor, RELIEF)
     }
     scheduler.after(RESUME_US, settle)
   }
@@ -297,6 +342,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   return {
     movingTo: (machine) => known.filter(({ targets }) => targets.has(machine)).map(({ id }) => id),
     retiring,
+    carried,
     settle,
   }
 }

@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { createCoreNode, type Node, openLogStore, type Store, witnessOffice } from '@igor/core'
-import { type CrashOptions, type Disk, decodeRow, keys, makeDisk } from '@igor/core/simulated'
+import { createCoreNode, type Node, openForks, openLogStore, type Store, witnessOffice } from '@igor/core'
+import { type CrashOptions, type Disk, decodeRow, keys, makeDisk, witnessKeys } from '@igor/core/simulated'
+import { peerIdOf, publicKeyOf } from '@igor/lineage'
 import { type Checks, createChecks } from './checks.ts'
 import { createClock, type MachineClock } from './clock.ts'
 import { createCrypto } from './crypto.ts'
 import { createFiles } from './disk.ts'
-import { labelOf, seeBatch, seeMessage } from './look.ts'
+import { isRecord, labelOf, seeBatch, seeMessage } from './look.ts'
 import { createFabric, type Fabric } from './network.ts'
 import { createPoints, type Points } from './points.ts'
 import { createProcess, type Process } from './process.ts'
@@ -22,6 +23,9 @@ import { calm, createLines, type Lines, type Weather } from './wire.ts'
 export const SECOND = 1_000_000
 export const MINUTE = 60 * SECOND
 export const HOUR = 60 * MINUTE
+
+/** The machine whose node is the witness, where there is one. */
+export const WITNESS = 0
 
 /** So small that a short life compacts it. */
 const COMPACT_ABOVE = 96 * 1024
@@ -50,7 +54,9 @@ export interface WorldOptions {
   readonly slowLines?: number
   /** Agents that a machine takes. */
   readonly room?: (machine: number) => number | undefined
-  /** The first machine's node is a witness. */
+  /** Microcents that a machine asks for a nominal second. Default 0. */
+  readonly price?: (machine: number) => bigint
+  /** The node of machine `WITNESS` is one. */
   readonly witness?: boolean
   readonly skewUs?: number
   readonly drift?: number
@@ -66,6 +72,8 @@ export interface World {
   readonly weather: Weather
   readonly threadFaults: ThreadFaults
   readonly machines: readonly Machine[]
+  /** The witness's machine, if there is one. */
+  readonly witness: number | undefined
   readonly fabric: Fabric
   /** Faults so far, by kind. */
   readonly faults: Map<string, number>
@@ -172,6 +180,15 @@ export const createWorld = (options: WorldOptions): World => {
     },
   })
 
+  /** What became durable just before its process died was not seen. */
+  const lookBack = async (store: Store, machine: number): Promise<void> => {
+    for (const key of await store.list('')) {
+      if (!isRecord(key) && !key.startsWith(witnessKeys.heads)) continue
+      const bytes = await store.get(key).catch(() => undefined)
+      if (bytes !== undefined) seeBatch(checks, machine, { put: [[key, bytes]] })
+    }
+  }
+
   const boot = async (machine: Running, process: Process): Promise<void> => {
     const pending = new Set<{ readonly label: string }>()
     const files = createFiles({
@@ -183,21 +200,27 @@ export const createWorld = (options: WorldOptions): World => {
       syncUs: process.random.scaled(100, 30_000),
     })
     const store = await openLogStore(files, { random: (length) => process.random.bytes(length), compactAbove: COMPACT_ABOVE })
+    await lookBack(store, machine.index)
     const room = options.room?.(machine.index)
+    const price = options.price?.(machine.index) ?? 0n
     const node = await createCoreNode(
       {
         clock: createClock(process, machine.clock),
         crypto: createCrypto(process),
         store: observed(store, process, pending),
         threads: createThreads(process, threadFaults),
-        network: async (seed) => fabric.join(process, seed),
+        network: async (seed) => {
+          checks.histories.join(peerIdOf(publicKeyOf(seed)), machine.index)
+          return fabric.join(process, seed)
+        },
       },
       {
         kind: 'server',
         name: `node-${machine.index}`,
         residence: { read: () => machine.residence },
-        ...(options.witness === true && machine.index === 0 ? { witness: true, office: witnessOffice } : {}),
-        ...(room === undefined ? {} : { policy: { maxAgents: room } }),
+        forks: openForks,
+        ...(options.witness === true && machine.index === WITNESS ? { witness: true, office: witnessOffice } : {}),
+        policy: { price, ...(room === undefined ? {} : { maxAgents: room }) },
       },
     )
     if (!process.alive) return
@@ -253,6 +276,7 @@ export const createWorld = (options: WorldOptions): World => {
     weather,
     threadFaults,
     machines,
+    witness: options.witness === true ? WITNESS : undefined,
     fabric,
     faults,
     start,

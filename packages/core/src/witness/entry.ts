@@ -58,7 +58,7 @@ export interface Entry {
 
 export const encodeHeadRow = (row: HeadRow): Uint8Array => encode({ v: 1, ...row })
 
-const decodeHeadRow = (bytes: Uint8Array): HeadRow => {
+export const decodeHeadRow = (bytes: Uint8Array): HeadRow => {
   const { v, ...row } = decode<HeadRow & { readonly v: number }>(bytes)
   const id = CID.asCID(row.id)
   if (v !== 1 || id === null) throw new IgorError('STORE_VERSION', "this witness's store was written by a newer version of Igor")
