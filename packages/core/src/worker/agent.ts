@@ -5,30 +5,21 @@
  * @module
  */
 
-import { CHUNK_BYTES, type Compiled, type Instance, instantiate, SandboxError, Trap } from '@igor/sandbox'
+import { CHUNK_BYTES, type Compiled, SandboxError, Trap } from '@igor/sandbox'
 import { messageOf } from '../thrown.ts'
-import { WASI } from './capabilities.ts'
-import { chargesCalls } from './hostcall-costs.ts'
-import { igorImports } from './hostcalls.ts'
-import { advance, applyImage, type Boundary, deltaOf, emptyBoundary, ImageError, nonZeroChunks } from './image.ts'
+import { advance, applyImage, type Boundary, deltaOf, emptyBoundary, ImageError } from './image.ts'
 import type { Kv } from './kv.ts'
+import { begin, callIf, createLive, fill, fits, type Live, resumeFrom, takeCheckpoint } from './live.ts'
 import { Refusal } from './modules.ts'
+import { type Bounds, exactly, play, type Ran } from './play.ts'
 import type { Attempt, Delta, Image, ImagePatch, Job, JobResult, Place, Replayed, ReplayStep } from './protocol.ts'
 import type { Sha256 } from './seed.ts'
-import { createSession, MAX_JOB_LOG, type Session } from './session.ts'
-import { wasiImports } from './wasi.ts'
+import { createSession, type Session } from './session.ts'
 
 export interface Tools {
   readonly sha256: Sha256
   /** Milliseconds; never goes back. The same as `Clock.elapsed` of the host tells, as well as the platform can. */
   readonly now: () => number
-}
-
-/** An instance and the session that its hostcalls answer from. */
-export interface Live {
-  readonly compiled: Compiled
-  readonly instance: Instance
-  readonly use: (session: Session) => void
 }
 
 /** Live instances are few (engines limit live memories): an agent asks for one and may lose it between jobs. */
@@ -91,37 +82,6 @@ export interface Carried {
   readonly fuel: bigint
 }
 
-/** How far a job goes. */
-interface Bounds {
-  readonly maxTicks: number
-  /** By `Tools.now`. */
-  readonly end: number
-  readonly allowance: bigint
-  /** Stops after the tick with which it used more. */
-  readonly most?: bigint
-}
-
-/** Exactly so many ticks, as long as they use no more fuel than `most`. */
-const exactly = (maxTicks: number, most = UNBOUNDED): Bounds => ({
-  maxTicks,
-  end: Number.POSITIVE_INFINITY,
-  allowance: UNBOUNDED,
-  most,
-})
-const UNBOUNDED = 2n ** 64n
-
-/** `longest` is the time of the longest tick, ms, `started` when the first did, `ended` when the last one did; `failed` what stopped the tick after the completed ones. */
-interface Ran {
-  readonly session: Session
-  readonly ticks: number
-  readonly more: boolean
-  readonly fuel: bigint
-  readonly longest: number
-  readonly started: number
-  readonly ended: number
-  readonly failed?: string
-}
-
 interface Failure {
   readonly trap: string
   readonly lastWords: readonly string[]
@@ -143,44 +103,10 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
   let live: Live | undefined
   let ran = false
 
-  const create = (): Live => {
-    let current: Session | undefined
-    let instance: Instance | undefined
-    const there = (): Instance => {
-      if (instance === undefined) throw new Error('a hostcall before the instance stood')
-      return instance
-    }
-    const host = {
-      memory: () => there().memory(),
-      charge: chargesCalls(spec.compiled.instrumented.version) ? (fuel: number) => there().charge(fuel) : () => {},
-      session: () => {
-        if (current === undefined) throw new Error('a hostcall outside of a tick')
-        return current
-      },
-    }
-    instance = instantiate(spec.compiled, { igor: igorImports(host, spec.granted), [WASI]: wasiImports(host, spec.granted) })
-    return {
-      compiled: spec.compiled,
-      instance,
-      use: (session) => {
-        current = session
-      },
-    }
-  }
-
-  /**
-   * Making an instance costs several times as much as filling one, and engines are slow to give memories
-   * back. Restoring overwrites all that a program can see, but cannot shrink a memory or undo a dropped segment.
-   */
-  const fits = ({ compiled, instance }: Live): boolean =>
-    compiled === spec.compiled &&
-    compiled.instrumented.layout.droppable === 0 &&
-    instance.memory().length <= boundary.memory.length
-
-  const fill = ({ instance }: Live): void => {
-    const { memory, globals } = boundary
-    instance.restore({ memoryBytes: memory.length, chunks: nonZeroChunks(memory), globals })
-  }
+  const create = (): Live => createLive(spec.compiled, spec.granted)
+  const open = (attempt: Attempt): Session => createSession(attempt, spec.init, kv, tools.sha256)
+  /** What the ticks did is not kept yet. */
+  const playFrom = (attempt: Attempt, there: Live, bounds: Bounds): Ran => play(open(attempt), attempt, there, bounds, tools.now)
 
   /** An instance that stands at the present. */
   const wake = (): Live => {
@@ -189,14 +115,14 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       return live
     }
     pool.admit(agent, (spare) => {
-      const next = spare !== undefined && fits(spare) ? spare : create()
-      fill(next)
+      const next = spare !== undefined && fits(spare, spec.compiled, boundary) ? spare : create()
+      fill(next, boundary)
       live = next
     })
     const there = live as unknown as Live
     kv = boundary.kv
     for (const { attempt, ticks, fuel } of kept) {
-      const again = play(attempt, there, exactly(ticks))
+      const again = playFrom(attempt, there, exactly(ticks))
       if (again.ticks !== ticks || again.fuel !== fuel || again.failed !== undefined) {
         discard()
         throw new Error('this machine did not run the same ticks again as it had run them: nothing of it is kept')
@@ -237,40 +163,6 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     return delta
   }
 
-  /** Runs ticks; what they did is not kept yet. */
-  const play = (attempt: Attempt, { instance, use }: Live, { maxTicks, end, allowance, most = UNBOUNDED }: Bounds): Ran => {
-    const session = createSession(attempt, spec.init, kv, tools.sha256)
-    use(session)
-    const { limit } = attempt
-    let left = allowance
-    let fuel = 0n
-    let done = 0
-    let more = false
-    let longest = 0
-    const started = tools.now()
-    let before = started
-    while (done < maxTicks && left >= limit) {
-      session.begin(attempt.tick + done)
-      instance.setFuel(limit)
-      try {
-        more = instance.call('agent_tick') !== 0
-      } catch (error) {
-        if (!(error instanceof Trap)) throw error
-        return { session, ticks: done, more: false, fuel, longest, started, ended: before, failed: error.message }
-      }
-      const used = limit - instance.fuel()
-      fuel += used
-      left -= used
-      session.end()
-      done++
-      const after = tools.now()
-      longest = Math.max(longest, after - before)
-      before = after
-      if (!more || after >= end || fuel > most || session.logBytes() >= MAX_JOB_LOG) break
-    }
-    return { session, ticks: done, more, fuel, longest, started, ended: before }
-  }
-
   const keep = (attempt: Attempt, { session, ticks, fuel }: Ran): void => {
     if (ticks === 0) return
     kv = session.kv.settle()
@@ -287,13 +179,13 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
    */
   const attemptTicks = (attempt: Attempt, bounds: Bounds, alive: () => void): { done: Ran; failure?: Failure } => {
     let failure: Failure | undefined
-    let done = play(attempt, wake(), bounds)
+    let done = playFrom(attempt, wake(), bounds)
     while (done.failed !== undefined) {
       failure ??= { trap: done.failed, lastWords: done.session.lastWords() }
       discard()
       alive()
-      if (done.ticks === 0) return { done: { ...done, session: createSession(attempt, spec.init, kv, tools.sha256) }, failure }
-      done = play(attempt, wake(), exactly(done.ticks))
+      if (done.ticks === 0) return { done: { ...done, session: open(attempt) }, failure }
+      done = playFrom(attempt, wake(), exactly(done.ticks))
     }
     return failure === undefined ? { done } : { done, failure }
   }
@@ -367,7 +259,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
   }
 
   const spawn = (attempt: Attempt): JobResult => {
-    const session = createSession(attempt, spec.init, kv, tools.sha256)
+    const session = open(attempt)
     const from = tools.now()
     session.begin(attempt.tick)
     let step = 'its data segments'
@@ -378,12 +270,11 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       const { instance, use } = live as unknown as Live
       use(session)
       instance.setFuel(attempt.limit)
-      step = 'its start function'
-      instance.start()
-      for (const name of [instance.has('_initialize') ? '_initialize' : '_start', 'agent_init']) {
+      const onstep = (name: string): void => {
         step = name
-        if (instance.has(name)) instance.call(name)
       }
+      begin(instance, onstep)
+      callIf(instance, 'agent_init', onstep)
       const fuel = attempt.limit - instance.fuel()
       session.end()
       const ended = tools.now()
@@ -399,23 +290,14 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     }
   }
 
-  const number = (instance: Instance, name: string, ...args: readonly number[]): number => {
-    if (!instance.has(name)) throw new Trap(`the module does not export ${name}: it cannot take part in an upgrade`)
-    const value = instance.call(name, ...args)
-    return typeof value === 'number' ? value >>> 0 : 0
-  }
-
   const handOver = (attempt: Attempt): Carried => {
     const { instance, use } = wake()
-    const session = createSession(attempt, spec.init, kv, tools.sha256)
+    const session = open(attempt)
     use(session)
     session.begin(attempt.tick)
     instance.setFuel(attempt.limit)
-    const length = number(instance, 'agent_checkpoint')
-    const at = number(instance, 'agent_checkpoint_ptr')
-    const memory = instance.memory()
-    if (at + length > memory.length) throw new Trap('what agent_checkpoint names lies outside of the memory')
-    return { bytes: memory.slice(at, at + length), kv: session.kv.settle(), fuel: instance.fuel() }
+    const bytes = takeCheckpoint(instance)
+    return { bytes, kv: session.kv.settle(), fuel: instance.fuel() }
   }
 
   const takeOver = (attempt: Attempt, carried: Carried): JobResult => {
@@ -423,7 +305,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     kv = carried.kv
     // Another one than any: the whole kv is told.
     kvBefore = { entries: new Map(), bytes: 0 }
-    const session = createSession(attempt, spec.init, kv, tools.sha256)
+    const session = open(attempt)
     const from = tools.now()
     session.begin(attempt.tick)
     pool.admit(agent, () => {
@@ -432,14 +314,8 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     const { instance, use } = live as unknown as Live
     use(session)
     instance.setFuel(carried.fuel)
-    instance.start()
-    const begin = instance.has('_initialize') ? '_initialize' : '_start'
-    if (instance.has(begin)) instance.call(begin)
-    const at = number(instance, 'malloc', bytes.length)
-    const memory = instance.memory()
-    if (at + bytes.length > memory.length) throw new Trap('what malloc gave lies outside of the memory')
-    memory.set(bytes, at)
-    number(instance, 'agent_resume', at, bytes.length)
+    begin(instance)
+    resumeFrom(instance, bytes)
     const fuel = attempt.limit - instance.fuel()
     session.end()
     const ended = tools.now()

@@ -6,8 +6,9 @@
 
 import { SandboxError, Trap } from '@igor/sandbox'
 import { messageOf } from '../thrown.ts'
-import { type Agent, createAgent, type Live, type Pool, type Tools } from './agent.ts'
+import { type Agent, createAgent, type Pool, type Tools } from './agent.ts'
 import { buffersOf } from './image.ts'
+import type { Live } from './live.ts'
 import { createModules, Refusal } from './modules.ts'
 import type { JobResult, Place, Reply, Request } from './protocol.ts'
 
