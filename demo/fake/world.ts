@@ -236,6 +236,7 @@ export const fakeNode = (world: World): IgorNode => {
           await wait(150)
           set(agent, { state: 'paused' })
         },
+        changeWitness: async () => {},
         async resume() {
           mine(agent)
           await wait(150)

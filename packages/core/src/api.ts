@@ -115,6 +115,14 @@ export interface Agent {
    * one's `agent_resume`. Rejects with BAD_MODULE, and the old one goes on, when that fails.
    */
   upgrade(module: Uint8Array, options?: Waiting): Promise<void>
+  /**
+   * Gives it another witness; null: none, and it never fails over by itself. The old one has to be there and agree: where
+   * it is gone for good, `Node.recover` with `force` and `witness` is the owner's word for that.
+   *
+   * @param peer peer id, name or multiaddr of a node that serves as one
+   * @throws IgorError WITNESS_UNREACHABLE | QUOTA; nothing is changed then
+   */
+  changeWitness(peer: string | null, options?: Waiting): Promise<void>
   /** One CARv1 file. With `to`, the agent leaves for that node; without, a copy for inspection and recovery. */
   export(options?: ExportOptions): Promise<Uint8Array>
   /** Checks the whole lineage, from genesis to head. */

@@ -97,6 +97,7 @@ export function startChain(genesis: LineageRecord): Chain {
     module: body.module,
     witness: body.witness,
     cosigned: cosignatureOf(genesis, body.witness) === undefined ? null : genesis,
+    changing: null,
     progress: null,
     state: null,
     lastOrder: 0,
@@ -124,6 +125,9 @@ export function extendChain(chain: Chain, record: LineageRecord, options: Extend
   const fail = failure(record)
   const { body } = record
   if (body.agent !== chain.agent) throw fail('WRONG_AGENT', `it belongs to ${body.agent}, the chain to ${chain.agent}`)
+  // Only its holder writes on before both witnesses have cosigned: nothing of that counts until they have.
+  if (chain.changing !== null && options.trusted !== true)
+    throw fail('NOT_COSIGNED', 'the change of witness before it counts only with the cosignatures of both')
   checkLinks(chain, record, options.gap === true)
   const signer = checkAllowed(chain, record)
   checkEpoch(chain, body, signer, fail)
@@ -143,7 +147,7 @@ export function extendChain(chain: Chain, record: LineageRecord, options: Extend
     if (cosignatureOf(record, witness) === undefined)
       throw fail('NOT_COSIGNED', `it counts only with the cosignature of the witness ${witness}`)
   }
-  checkCosignatures(record, [chain.witness, next.witness], fail)
+  checkCosignatures(record, [chain.witness, next.witness, next.changing?.to ?? null], fail)
   return next
 }
 
@@ -272,7 +276,25 @@ function checkEpoch(chain: Chain, body: Body, signer: string, fail: Fail): void 
   if (body.epoch !== wanted) throw fail('BAD_EPOCH', `its epoch must be ${wanted}`)
 }
 
-/** A change of witness counts when the new one has cosigned it; that the old one did is `cosigners`' matter. */
+/** The chain with one of its records as it came back with cosignatures; a change of witness may have happened by it. */
+export function withCosigned(chain: Chain, record: LineageRecord): Chain {
+  const same = (one: LineageRecord): LineageRecord => (one.id.equals(record.id) ? record : one)
+  const next = { ...chain, head: same(chain.head), anchor: same(chain.anchor) }
+  const { changing } = chain
+  if (changing === null || !changing.record.id.equals(record.id)) return { ...next, cosigned: record }
+  const { from, to } = changing
+  if ([from, to].some((one) => one !== null && cosignatureOf(record, one) === undefined))
+    return { ...next, changing: { record, from, to } }
+  return { ...next, witness: to, cosigned: to === null ? null : record, changing: null }
+}
+
+/** The change of witness that a record orders, as long as it lacks a cosignature that it needs. */
+function changeBy(chain: Chain, record: LineageRecord): Chain['changing'] {
+  const to = witnessOrdered(record)
+  const lacks = to !== undefined && cosigners(chain, record).some((one) => cosignatureOf(record, one) === undefined)
+  return lacks ? { record, from: chain.witness, to } : chain.changing
+}
+
 function cosignedIn(chain: Chain, record: LineageRecord, witness: string | null): LineageRecord | null {
   if (cosignatureOf(record, witness) !== undefined) return record
   return witness === chain.witness ? chain.cosigned : null
@@ -284,7 +306,8 @@ function apply(chain: Chain, record: LineageRecord, verify: Verify): Chain {
   const { body } = record
   const moved = isAnchor(record) ? record : chain.anchor
   const ordered = witnessOrdered(record)
-  const witness = ordered === undefined ? chain.witness : ordered
+  const changing = changeBy(chain, record)
+  const witness = ordered === undefined || changing !== null ? chain.witness : ordered
   const next = {
     ...chain,
     head: record,
@@ -292,7 +315,8 @@ function apply(chain: Chain, record: LineageRecord, verify: Verify): Chain {
     epoch: body.epoch,
     records: chain.records + 1,
     witness,
-    cosigned: cosignedIn(chain, record, witness),
+    cosigned: changing === null ? cosignedIn(chain, record, witness) : chain.cosigned,
+    changing,
   }
   switch (body.kind) {
     case 'checkpoint':

@@ -211,6 +211,8 @@ export interface Chain {
   readonly witness: string | null
   /** The last record that this witness cosigned, as far as the records that were shown tell. */
   readonly cosigned: LineageRecord | null
+  /** A change of witness at its end that has not happened yet, for want of cosignatures; null in every history that counts. */
+  readonly changing: WitnessChange | null
   /** Last record with progress, if any (checkpoint or handoff). */
   readonly progress: LineageRecord<Checkpoint | Handoff> | null
   /** Last record that has a state. */
@@ -230,6 +232,13 @@ export interface Chain {
   readonly records: number
   /** Forced recovers on the way: from there promise 1 rests on the owner. */
   readonly asserted: readonly { readonly record: CID; readonly asserts: 'holder-gone' | 'witness-gone' }[]
+}
+
+/** Until both have cosigned its record `from` is the witness; null: none. */
+export interface WitnessChange {
+  readonly record: LineageRecord
+  readonly from: string | null
+  readonly to: string | null
 }
 
 /** Who may extend the chain now, and how. */

@@ -15,6 +15,7 @@ import {
   verifyChain,
   verifyCosignature,
   withCosignatures,
+  withCosigned,
 } from './index.ts'
 import {
   acceptBody,
@@ -233,6 +234,35 @@ describe('a change of witness', () => {
     expect((await outcomes(none.chain, await handoffBody(none.chain, bob), alice)).bare).toBe('accepted')
     const again = await addCosigned(none, await toWitness(none.chain, wanda), alice, wanda)
     expect(again.chain).toMatchObject({ witness: wanda.peer })
+  })
+
+  test('has not happened before all have cosigned it, whatever its holder writes on top of it', async () => {
+    const before = await checked()
+    for (const [from, to] of [
+      [walter, wanda],
+      [walter, null],
+      [null, wanda],
+    ] as const) {
+      const start = from === null ? await born().then((chain) => ({ chain, records: [chain.genesis] })) : before
+      const bare = await signRecord(await toWitness(start.chain, to), alice.sign)
+      const held = extendChain(start.chain, bare, { trusted: true })
+      const more = extendChain(held, await signRecord(checkpointBody(held), alice.sign), { trusted: true })
+      for (const chain of [held, more])
+        expect(chain).toMatchObject({ witness: from?.peer ?? null, changing: { from: from?.peer ?? null, to: to?.peer ?? null } })
+      expect(held.cosigned).toEqual(start.chain.cosigned)
+      // Nobody else takes what comes after it.
+      const next = await signRecord(checkpointBody(held), alice.sign)
+      for (const options of [{}, { proposed: true }]) expect(codeOf(() => extendChain(held, next, options))).toBe('NOT_COSIGNED')
+      const all = [to, from].filter((one) => one !== null)
+      let chain = more
+      for (const [i] of all.entries()) {
+        expect(chain.witness).toBe(from?.peer ?? null)
+        chain = withCosigned(chain, await cosigned(bare, ...all.slice(0, i + 1)))
+      }
+      expect(chain).toMatchObject({ witness: to?.peer ?? null, changing: null, cosigned: to === null ? null : { id: bare.id } })
+      const whole = await cosigned(bare, ...all)
+      expect(extendChain(start.chain, whole)).toMatchObject({ witness: chain.witness, changing: null, cosigned: chain.cosigned })
+    }
   })
 
   test('is applied by a checkpoint alone', async () => {

@@ -38,7 +38,7 @@ const rowsOf = (records: readonly LineageRecord[]): Puts => records.map((one) =>
 const prune = (chain: Chain, all: LineageRecord[], keep: number): { kept: LineageRecord[]; gone: string[] } => {
   // The witness takes a record only with all that lie between it and the last one that it cosigned.
   const since = all.findLastIndex(({ id }) => chain.cosigned !== null && id.equals(chain.cosigned.id))
-  const owed = chain.witness === null ? 0 : all.length - Math.max(0, since)
+  const owed = chain.witness === null && chain.changing === null ? 0 : all.length - Math.max(0, since)
   const kept = [...pruneRecords(all, Math.max(owed, windowOf(all, keep)))]
   const needed = new Set(kept)
   return { kept, gone: all.filter((record) => !needed.has(record)).map(recordKey) }

@@ -175,6 +175,10 @@ export const createHosted = (options: HostedOptions): Hosted => {
         await settle()
         await ledger.retire('ordered by its owner', bytes)
         runner.unplace()
+      } else if (ordered.changesWitness) {
+        // Should it not happen after all, nothing is lost with its record.
+        if (ledger.open) await ledger.seal()
+        await ledger.seal(bytes)
       } else if (ordered.upgrade !== undefined) {
         refused = await changeModule(host, ordered.host, ordered.upgrade, bytes)
       } else {

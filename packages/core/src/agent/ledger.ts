@@ -15,6 +15,7 @@ import {
   type Retire,
   signRecord,
   termsOrdered,
+  withCosigned,
 } from '@igor/lineage'
 import { COST_TABLE_VERSION, INSTRUMENT_VERSION } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
@@ -45,8 +46,8 @@ export interface Ledger extends Position, Pick<LiveState, 'current' | 'present' 
   readBlock(digest: Uint8Array): Promise<Uint8Array | undefined>
   /** Commits entries: without `durable` they may be lost in a crash, but never before earlier ones. */
   commit(entries: readonly JournalEntry[], durable: boolean): Promise<void>
-  /** Signs and commits a checkpoint without a state: it names what was journaled since the last record. */
-  seal(): Promise<LineageRecord<Checkpoint>>
+  /** Signs and commits a checkpoint without a state: it names what was journaled since the last record. @param orders signed */
+  seal(orders?: readonly Uint8Array[]): Promise<LineageRecord<Checkpoint>>
   /** Signs and commits a checkpoint with a state. */
   checkpoint(change: Change): Promise<LineageRecord<Checkpoint>>
   /** The state after a change, in memory; `handoff` writes it. */
@@ -129,12 +130,13 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       // The row alone says which slots were used; a damaged store cannot say of a key that it never was.
       expect: [...fence(), ...(store.damaged ? [] : [[recordKey(record), undefined] as const])],
     })
-    // One before it may have been cosigned meanwhile.
-    const { cosigned } = chain
+    // One before it may have been cosigned meanwhile, and with it the witness have changed.
+    const { cosigned, witness, changing } = chain
+    const begins = step.chain.changing?.record.id.equals(record.id) === true
     stand({
-      chain: { ...step.chain, cosigned },
+      chain: { ...step.chain, cosigned, ...(begins ? {} : { witness, changing }) },
       row: step.row,
-      records: step.records.map((one) => (cosigned !== null && one.id.equals(cosigned.id) ? cosigned : one)),
+      records: step.records.map((one) => [cosigned, changing?.record].find((known) => known?.id.equals(one.id)) ?? one),
     })
     return record
   }
@@ -254,10 +256,10 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       staged.keep()
     },
 
-    seal: async () => {
+    seal: async (orders = []) => {
       active()
       const sealing = live.seal(nextSlot())
-      const progress = progressTo(sealing.journal, null, sealing.tick, [], journal.fuel)
+      const progress = progressTo(sealing.journal, null, sealing.tick, orders, journal.fuel)
       const record = await write<Checkpoint>({ ...base('checkpoint'), ...progress }, extending(extend), sealing.rows)
       sealing.keep()
       return record
@@ -345,7 +347,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
         durable: false,
       })
       records = records.map(same)
-      chain = { ...chain, cosigned: record, head: same(chain.head), anchor: same(chain.anchor) }
+      chain = withCosigned(chain, record)
     },
   }
 }

@@ -9,7 +9,7 @@ import type { CID } from 'multiformats/cid'
 import type { HostPart } from './host-part.ts'
 
 export interface PendingOrder {
-  readonly kind: 'pause' | 'resume' | 'retire' | 'fund' | 'upgrade'
+  readonly kind: 'pause' | 'resume' | 'retire' | 'fund' | 'upgrade' | 'witness'
   readonly n: number
   readonly bytes: Uint8Array
   /** Of an upgrade: loaded before, so that it is known to fit the manifest. */
@@ -28,9 +28,11 @@ export interface Ordered<T> {
   readonly retires: boolean
   /** The last one applied is an upgrade. */
   readonly upgrade: NewModule | undefined
+  /** The only one applied names another witness: it has a record that says nothing else. */
+  readonly changesWitness: boolean
   /** Not newer than one that was applied. */
   readonly stale: readonly T[]
-  /** For the next record: one names so many, and nothing comes after a retire or an upgrade. */
+  /** For the next record: one names so many, and nothing comes after a retire or an upgrade, or beside a change of witness. */
   readonly later: readonly T[]
 }
 
@@ -44,6 +46,8 @@ const apply = (host: HostPart, { kind, n }: PendingOrder): HostPart => {
     case 'upgrade':
       return { ...host, lastOrder: n }
     case 'retire':
+    // Who orders its history is no part of its state.
+    case 'witness':
       return host
   }
 }
@@ -58,19 +62,22 @@ export const applyOrders = <T extends { readonly value: PendingOrder }>(
   let last = lastOrder
   let retires = false
   let upgrade: NewModule | undefined
+  let changesWitness = false
   const applied: T[] = []
   const stale: T[] = []
   const later: T[] = []
   for (const one of [...orders].sort((a, b) => a.value.n - b.value.n)) {
-    if (retires || upgrade !== undefined || applied.length === MAX_ORDERS) later.push(one)
+    const alone = one.value.kind === 'witness' && applied.length > 0
+    if (retires || upgrade !== undefined || changesWitness || alone || applied.length === MAX_ORDERS) later.push(one)
     else if (one.value.n <= last) stale.push(one)
     else {
       next = apply(next, one.value)
       last = one.value.n
       retires = one.value.kind === 'retire'
       upgrade = one.value.module
+      changesWitness = one.value.kind === 'witness'
       applied.push(one)
     }
   }
-  return { host: next, applied, retires, upgrade, stale, later }
+  return { host: next, applied, retires, upgrade, changesWitness, stale, later }
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Chain, isAnchor, type LineageRecord } from '@igor/lineage'
+import { type Chain, cosignatureOf, isAnchor, type LineageRecord } from '@igor/lineage'
 
 export type Verdict =
   /** Theirs contains my last record: it is my own future. */
@@ -60,7 +60,8 @@ const isAbove = ({ body: a }: LineageRecord, { body: b }: LineageRecord): boolea
 const judgeWitnessed = (mine: History, theirs: History): Verdict => {
   const { genesis, anchor } = mine.chain
   const cosigned = mine.chain.cosigned ?? genesis
-  const other = theirs.chain.cosigned
+  // Theirs may have another witness by now, or none: what this one cosigned last orders both.
+  const other = theirs.chain.cosigned ?? theirs.records.findLast((record) => cosignatureOf(record, mine.chain.witness)) ?? null
   if (isRecovered(mine, theirs, true)) return 'superseded'
   if (other === null || !isAbove(other, cosigned)) return 'behind'
   if (contains(theirs.records, cosigned)) return 'superseded'

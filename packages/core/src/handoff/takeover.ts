@@ -50,12 +50,17 @@ export const takeIn = async (inbound: Inbound, { agent, from, puller, recover }:
   if (chain.agent !== agent || chain.witness === null)
     throw new IgorError('PROTOCOL_VIOLATION', `peer ${from} shows no history of ${agent} with a witness`)
   const mine = inbound.ledger(agent)
-  if (mine !== undefined) await inbound.reconcile(mine, { chain, records })
+  // One that stands still here, ahead of its witness by what was never cosigned, is given back like to anybody else.
+  const stuck = mine?.row.state === 'active-owner' && mine.chain.cosigned?.id.equals(chain.head.id) === true ? mine : undefined
+  if (mine !== undefined && stuck === undefined) await inbound.reconcile(mine, { chain, records })
   const manifest = await pullManifest(context, puller, chain)
   checkGuest(inbound.house(), manifest)
   checkMigration(context.peer, context.price, manifest)
-  const copy = await pullState(context, puller, { chain, records, manifest })
-  const { sealed, names } = await pullJournal(inbound, puller, agent, records, chain.state?.body.seq ?? 0)
+  const copyAll = async () => ({
+    copy: await pullState(context, puller, { chain, records, manifest }),
+    ...(await pullJournal(inbound, puller, agent, records, chain.state?.body.seq ?? 0)),
+  })
+  const ahead = stuck === undefined ? await copyAll() : undefined
   const ready = await makeReady(
     {
       agent,
@@ -70,6 +75,8 @@ export const takeIn = async (inbound: Inbound, { agent, from, puller, recover }:
   )
   const record = await recover(ready.bytes)
   const taken = extendChain(chain, record, { known: [ready.bytes] })
+  if (stuck !== undefined) await inbound.reconcile(stuck, { chain: taken, records: [...records, record] })
+  const { copy, sealed, names } = ahead ?? (await copyAll())
   const current = copy.state
   const refs = countRefs(chain.genesis.body, current)
   for (const name of names) refs.add(name)

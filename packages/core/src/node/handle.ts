@@ -60,6 +60,8 @@ export interface Handles {
   deliver(agent: string, id: Uint8Array, message: Uint8Array): Promise<void>
   /** A peer id for what a person gave: peer id, name or multiaddr. */
   resolve(peer: string, signal?: AbortSignal): Promise<string>
+  /** The witness that a peer serves, as far as it said; else its own. */
+  witnessOf(peer: string): string
   /** Gets a ready for a file from a peer that answers. */
   requestReady(peer: string, signal?: AbortSignal): Promise<Uint8Array>
   /** Starts listening to an agent that lives here. */
@@ -220,6 +222,11 @@ export const createHandle = (id: string, node: Handles): Agent => {
       } finally {
         offered.withdraw()
       }
+    },
+    changeWitness: async (peer, options = {}) => {
+      owner.signer(id)
+      const to = peer === null ? null : node.witnessOf(await node.resolve(peer, options.signal))
+      await order({ kind: 'witness', to }, options.signal)
     },
     retire: async (options = {}) => void (await order({ kind: 'retire' }, options.signal)),
 

@@ -10,9 +10,10 @@ import type { Context } from '../agent/context.ts'
 import type { Hosted } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
 import type { LastWords } from '../api.ts'
+import { verifyGently } from '../authority/verify-gently.ts'
 import type { Manifest } from '../manifest.ts'
 import { messageOf } from '../thrown.ts'
-import { ALONE, type Commitment, holdLease } from '../witness/holder.ts'
+import { type Commitment, committing } from '../witness/holder.ts'
 
 /** A witness that does not answer must not keep a node from stopping. */
 const FAREWELL_MS = 1000
@@ -71,10 +72,9 @@ export const createLeases = (options: LeasesOptions): Leases => {
     hold: (ledger, manifest) => {
       const known = commitments.get(ledger)
       if (known !== undefined) return known
-      if (ledger.chain.witness === null) return ALONE
       const { agent } = ledger
       const hints = hintsOf(manifest)
-      const commitment = holdLease({
+      const commitment = committing({
         context,
         ledger,
         link: (witness, limit) => context.links.to(witness, hints, limit),
@@ -98,11 +98,17 @@ export const createLeases = (options: LeasesOptions): Leases => {
 
     askBack: async (ledger) => {
       const { agent } = ledger
+      let at = ledger.chain.witness
       for (let wait = 500; !signal.aborted && ledgers.get(agent) === ledger; wait = Math.min(2 * wait, 15_000)) {
-        const { witness, authority } = ledger.chain
-        if (witness === null || authority.by !== context.peer) return
+        if (at === null || ledger.chain.authority.by !== context.peer) return
         try {
-          const link = await context.links.to(witness, [], signal)
+          const link = await context.links.to(at, [], signal)
+          const { witness } = await verifyGently(context, await link.records(agent, undefined, signal))
+          if (witness !== at) {
+            // It was changed since this store was written.
+            at = witness
+            continue
+          }
           await link.takeover(agent, {}, signal)
           return
         } catch (error) {

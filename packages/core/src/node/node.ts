@@ -31,6 +31,7 @@ import { witnessAccess } from '../witness/keeper.ts'
 import { createLinks, type Links } from '../witness/links.ts'
 import type { WitnessOffice } from '../witness/office.ts'
 import { createAccess } from './access.ts'
+import { checkChange } from './change-witness.ts'
 import { createEmitter } from './emitter.ts'
 import type { Forks, openForks } from './forks.ts'
 import { createHandle, type Handles } from './handle.ts'
@@ -273,7 +274,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       throw new IgorError('BAD_ORDER', `order ${order.n} is not newer than the last one applied (${lastOrder})`)
     }
     if (order.kind === 'move') return residents.move(order.agent, await reachable(order.to), [bytes], ended.signal)
-    if (order.kind === 'witness') throw new IgorError('BAD_ORDER', `this node cannot change the witness of ${order.agent}`)
+    if (order.kind === 'witness') await checkChange(context, hosted, order.to)
     const { kind, n } = order
     if (order.kind === 'fund' && hosted.ledger.meter.budget + order.amount > MAX_BUDGET)
       throw new IgorError('BAD_ORDER', `a budget is at most ${MAX_BUDGET} microcents`)
@@ -355,6 +356,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     upgrades,
     deliver,
     resolve,
+    witnessOf: (peer) => (peer === network.id ? service?.id : heard.said().find((said) => said.peer === peer)?.witness) ?? peer,
     requestReady: async (peer, signal) => {
       const to = await resolve(peer, signal)
       forks.check(to)

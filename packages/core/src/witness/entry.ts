@@ -4,15 +4,18 @@
  * @module
  */
 import {
+  type Chain,
   chunkCid,
   decodeRecord,
   decodeState,
+  extendChain,
   type LineageRecord,
   MAX_BLOCK_BYTES,
   moduleParts,
   RAW,
   type StateBlock,
   verifyChain,
+  witnessOrdered,
 } from '@igor/lineage'
 import { decode, encode } from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
@@ -80,7 +83,7 @@ export const loadEntry = async (store: Store, agent: string, now: number): Promi
     const bytes = await store.get(key)
     if (bytes !== undefined) records.push(decodeRecord(bytes))
   }
-  const chain = verifyChain(records)
+  const chain = verifyKept(records)
   if (!chain.head.id.equals(row.id))
     throw new IgorError('STORE_DAMAGED', `this witness's records of ${agent} do not reach the head that it cosigned`)
   const prefix = witnessKeys.blocks(agent)
@@ -89,6 +92,13 @@ export const loadEntry = async (store: Store, agent: string, now: number): Promi
   const bytes = cid == null ? undefined : await store.get(witnessKeys.block(agent, digestOf(cid)))
   const state = bytes === undefined ? undefined : decodeState(bytes)
   return { head: { chain, records, frozen: row.frozen }, row, rowBytes, held, state, seen: now }
+}
+
+/** All of it counts, but for a change to this witness at its end: that may still lack the other one's cosignature. */
+const verifyKept = (records: readonly LineageRecord[]): Chain => {
+  const last = records.at(-1)
+  if (last === undefined || witnessOrdered(last) === undefined) return verifyChain(records)
+  return extendChain(verifyChain(records.slice(0, -1)), last, { gap: true, proposed: true })
 }
 
 /** Blocks that come or are there already, by digest (hex). */

@@ -13,6 +13,7 @@ import {
   pruneRecords,
   startChain,
   verifyChain,
+  witnessOrdered,
 } from '@igor/lineage'
 
 /** Records kept behind the head: a window for holders whose last answer was lost. */
@@ -38,6 +39,8 @@ export type Judgement =
   | { readonly kind: 'history' }
   /** This witness's own cosignature stands on another branch. */
   | { readonly kind: 'freeze'; readonly why: string }
+  /** It hands the agent to another witness, which has to cosign it first. */
+  | { readonly kind: 'early'; readonly why: string }
   /** It does not extend the head, for good. */
   | { readonly kind: 'stale'; readonly why: string }
 
@@ -72,12 +75,19 @@ export const judgeShown = (
   if (last === undefined || first === undefined) throw new LineageError('BAD_FIELD', 'no record was shown')
   const whole = first.body.kind === 'genesis'
   if (head === undefined) return whole ? begin(witness, shown) : { kind: 'history' }
+  if (head.chain.changing !== null) return judgeChanging(head, witness, shown)
+  if (head.chain.witness !== witness) return judgeEnded(head, witness, shown)
   const at = shown.findIndex(({ id }) => id.equals(head.chain.head.id))
   if (at >= 0 && at === shown.length - 1) return { kind: 'again', record: head.chain.head }
   const fresh = shown.slice(at + 1)
   const next = fresh[0]
-  if (next?.body.prev?.equals(head.chain.head.id) === true)
-    return { kind: 'extend', chain: extendBy(head.chain, fresh, signed), fresh }
+  if (next?.body.prev?.equals(head.chain.head.id) === true) {
+    const chain = extendBy(head.chain, fresh, signed)
+    const to = chain.changing?.to ?? null
+    return to === null || cosignatureOf(last, to) !== undefined
+      ? { kind: 'extend', chain, fresh }
+      : { kind: 'early', why: `it hands the agent over to the witness ${to}, which has to cosign it first` }
+  }
   const own = shown.findLast((record) => cosignatureOf(record, witness) !== undefined && isAbove(record, head.chain.head))
   if (own === undefined) {
     const { body } = head.chain.head
@@ -86,8 +96,32 @@ export const judgeShown = (
   return whole ? compare(head, witness, shown) : { kind: 'history' }
 }
 
-/** A history that is met for the first time. */
+/** The head names this witness as the next one, and the one before has not handed the agent over yet. */
+const judgeChanging = ({ chain }: Head, witness: string, shown: readonly LineageRecord[]): Judgement => {
+  const { head, changing } = chain
+  const again = shown.find(({ id }) => id.equals(head.id))
+  if (again !== undefined && changing?.from != null && cosignatureOf(again, changing.from) !== undefined)
+    return begin(witness, shown)
+  if (shown.at(-1) === again) return { kind: 'again', record: head }
+  if (shown[0]?.body.kind !== 'genesis') return { kind: 'history' }
+  // One slot is cosigned once: what was never handed over makes room for another epoch's alone.
+  if ((shown.at(-1)?.body.epoch ?? 0) > head.body.epoch) return begin(witness, shown)
+  return { kind: 'stale', why: `the witness ${changing?.from} has not handed it over yet` }
+}
+
+/** The head handed the agent over to another witness. */
+const judgeEnded = ({ chain }: Head, witness: string, shown: readonly LineageRecord[]): Judgement => {
+  const last = shown.at(-1)
+  if (last?.id.equals(chain.head.id) === true) return { kind: 'again', record: chain.head }
+  const back = last !== undefined && witnessOrdered(last) === witness && has(shown, chain.head)
+  return back ? begin(witness, shown) : { kind: 'stale', why: `its witness is ${chain.witness ?? 'none'} now` }
+}
+
+/** A history that is met for the first time, or again after another witness had it. */
 const begin = (witness: string, shown: readonly LineageRecord[]): Judgement => {
+  if (shown[0]?.body.kind !== 'genesis') return { kind: 'history' }
+  const handed = handedTo(witness, shown)
+  if (handed !== undefined) return { kind: 'adopt', chain: handed, records: shown }
   const own = shown.findLastIndex((record) => cosignatureOf(record, witness) !== undefined)
   const last = shown.at(-1)
   if (own < 0 && last?.body.kind === 'recover' && last.body.asserts === 'witness-gone' && last.body.witness === witness) {
@@ -106,6 +140,14 @@ const begin = (witness: string, shown: readonly LineageRecord[]): Judgement => {
   const chain = extendBy(verifyChain(shown.slice(0, own + 1)), shown.slice(own + 1))
   if (chain.witness !== witness) return { kind: 'stale', why: `its witness is ${chain.witness ?? 'none'}` }
   return { kind: 'adopt', chain, records: shown }
+}
+
+/** The history ends in a change of witness to this one; all before it counts without its word. */
+const handedTo = (witness: string, shown: readonly LineageRecord[]): Chain | undefined => {
+  const last = shown.at(-1)
+  if (last === undefined || witnessOrdered(last) !== witness) return undefined
+  const before = verifyChain(shown.slice(0, -1))
+  return before.witness === witness ? undefined : extendBy(before, [last])
 }
 
 const compare = (head: Head, witness: string, shown: readonly LineageRecord[]): Judgement => {

@@ -10,6 +10,7 @@ import { endLease, granted, type Leasing, leftOf, look, MARGIN_MS, noLease, type
 import type { Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { messageOf } from '../thrown.ts'
+import { changeOver } from './change.ts'
 import type { BlockReader, WitnessLink } from './link.ts'
 import { makeRelease } from './release.ts'
 import type { Grant } from './requests.ts'
@@ -18,6 +19,8 @@ import { freshBlocks, storedBlocks, submit, uncosigned } from './submit.ts'
 /** First wait after a failure; doubled up to the longest. */
 const RETRY_MS = 250
 const MAX_RETRY_MS = 4000
+const stuck = (message: string): string =>
+  `its change of witness waits: ${message}. It goes on when they are back; if one is gone for good, its owner says so`
 const UNHEARD = 'its witness was not heard before its lease ended. It goes on when the witness is back'
 
 /** What the holder needs of a ledger. */
@@ -83,7 +86,42 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-export const holdLease = (options: HolderOptions): Commitment => {
+/** Of an agent that may get a witness, or lose its own, while it lives here. */
+export const committing = (options: HolderOptions): Commitment => {
+  let holder: Commitment | undefined
+  let stopped = false
+  const now = (): Commitment => {
+    const { witness, changing } = options.ledger.chain
+    if (witness !== null || changing !== null) {
+      if (!stopped) holder ??= holdLease(options)
+      return holder ?? ALONE
+    }
+    void holder?.stop()
+    holder = undefined
+    return ALONE
+  }
+  now()
+  return {
+    get witnessed() {
+      return now().witnessed
+    },
+    get why() {
+      return now().why
+    },
+    get release() {
+      return now().release
+    },
+    left: () => now().left(),
+    committed: () => now().committed(),
+    hurry: () => now().hurry(),
+    stop: async () => {
+      stopped = true
+      await holder?.stop()
+    },
+  }
+}
+
+const holdLease = (options: HolderOptions): Commitment => {
   const { context, ledger, onchange } = options
   const { clock } = context
   const { agent } = ledger
@@ -100,6 +138,7 @@ export const holdLease = (options: HolderOptions): Commitment => {
   let trouble = ''
   let hurried = false
   let leasedEpoch = 0
+  let leasedBy = ''
   let deposing: Promise<void> | undefined
   let nudge = new AbortController()
 
@@ -107,13 +146,20 @@ export const holdLease = (options: HolderOptions): Commitment => {
   /** The last record that this node wrote is still to be cosigned: a handoff or a retire too. */
   const owes = (): boolean => isBehind() && ledger.row.slot.id.equals(ledger.chain.head.id)
   const isCosigned = ({ epoch, seq }: { epoch: number; seq: number }): boolean => {
-    const body = ledger.chain.cosigned?.body
+    const { cosigned, witness, changing } = ledger.chain
+    if (witness === null && changing === null) return true
+    const body = cosigned?.body
     return body !== undefined && (body.epoch > epoch || (body.epoch === epoch && body.seq >= seq))
   }
   const isBehind = (): boolean => !isCosigned(ledger.chain.head.body)
 
   /** One that was granted before the agent was away is none any more. */
-  const left = (): number => (leasedEpoch === ledger.chain.epoch && isActive() ? leftOf(leasing, reading()) : 0)
+  const left = (): number => {
+    const { epoch, witness, changing } = ledger.chain
+    // Between two witnesses it stands still: whoever is asked next may know of no lease.
+    const stands = changing !== null || leasedEpoch !== epoch || leasedBy !== witness || !isActive()
+    return stands ? 0 : leftOf(leasing, reading())
+  }
   const due = (): number => (left() === 0 ? 0 : renewalIn(leasing, reading()))
 
   const settle = (): void => {
@@ -129,6 +175,7 @@ export const holdLease = (options: HolderOptions): Commitment => {
   const grant = async (lease: Grant, asked: Reading): Promise<void> => {
     const before = left() > 0
     leasedEpoch = ledger.chain.epoch
+    leasedBy = ledger.chain.witness ?? ''
     leasing = granted(leasing, { ...lease, asked }, reading())
     const { chain } = ledger
     const head = chain.cosigned?.id
@@ -206,8 +253,70 @@ export const holdLease = (options: HolderOptions): Commitment => {
     }
   }
 
+  /** The old witness is not to give the agent away because the new one takes long to copy it. */
+  const keepLease = async (witness: string, over: AbortSignal): Promise<void> => {
+    while (!over.aborted) {
+      const asked = reading()
+      try {
+        const link = await options.link(witness, over)
+        const { cosigned } = ledger.chain
+        if (cosigned === null) return
+        const { epoch, seq } = cosigned.body
+        const answer = await link.renew(agent, { epoch, seq, id: cosigned.id }, over)
+        if (answer.kind === 'lease') leasing = granted(leasing, { ...answer.lease, asked }, reading())
+      } catch {
+        // That it is away is seen where its cosignature is asked for.
+      }
+      await clock.sleep(Math.max(RETRY_MS, renewalIn(leasing, reading())), over).catch(() => {})
+    }
+  }
+
+  /** @throws IgorError NOT_AUTHORITATIVE when the witness has given the agent to somebody else */
+  const checkHeld = async (witness: string): Promise<void> => {
+    const link = await options.link(witness, signal)
+    const last = (await link.records(agent, undefined, signal)).at(-1)
+    const isKnown = last === undefined || ledger.records.some(({ id }) => id.equals(last.id))
+    if (!isKnown) throw new IgorError('NOT_AUTHORITATIVE', 'its witness knows later records than this node has')
+  }
+
+  /** What the witness refuses for good. */
+  const heedRefusal = async (error: unknown, link: () => Promise<WitnessLink>): Promise<void> => {
+    const code = error instanceof IgorError ? error.code : undefined
+    const message = messageOf(error)
+    if (code === 'NOT_AUTHORITATIVE') await depose(await link(), message)
+    else if (code === 'AGENT_HALTED') {
+      lose(message)
+      await ledger.halt(message)
+    } else throw error
+  }
+
+  const change = async (from: string | null): Promise<void> => {
+    const unpin = ledger.refs.pin()
+    const over = new AbortController()
+    // Where the new one cannot be reached the old one may give the agent to somebody else, as its manifest says.
+    const kept = from === null || failures > 0 ? undefined : keepLease(from, AbortSignal.any([signal, over.signal]))
+    try {
+      if (from !== null && failures > 0) await checkHeld(from)
+      await changeOver({ ledger, read, link: options.link, signal })
+      leasing = noLease(reading())
+      settle()
+      onchange()
+    } catch (error) {
+      if (from === null) throw error
+      await heedRefusal(error, () => options.link(from, signal))
+    } finally {
+      over.abort()
+      unpin()
+      await kept
+    }
+  }
+
   const turn = async (): Promise<void> => {
-    const { witness } = ledger.chain
+    const { witness, changing } = ledger.chain
+    if (changing !== null && (isActive() || owes())) {
+      if (failures === 0) why = `its witness is being changed, from ${changing.from ?? 'none'} to ${changing.to ?? 'none'}`
+      return change(changing.from)
+    }
     if (witness === null || (!isActive() && !owes())) return
     const link = await options.link(witness, signal)
     try {
@@ -217,19 +326,14 @@ export const holdLease = (options: HolderOptions): Commitment => {
       else await renew(link)
       failures = 0
     } catch (error) {
-      if (!(error instanceof IgorError)) throw error
-      if (error.code === 'AGENT_HALTED') {
-        lose(error.message)
-        await ledger.halt(error.message)
-      } else if (error.code === 'NOT_AUTHORITATIVE') await depose(link, error.message)
-      else throw error
+      await heedRefusal(error, async () => link)
     }
   }
 
   const onfailure = (error: unknown): void => {
     failures++
     const message = messageOf(error)
-    trouble = `no witness reachable: ${message}. It goes on when it is back`
+    trouble = ledger.chain.changing === null ? `no witness reachable: ${message}. It goes on when it is back` : stuck(message)
     if (left() > 0) return
     if (why !== trouble) onchange()
     why = trouble
@@ -239,7 +343,8 @@ export const holdLease = (options: HolderOptions): Commitment => {
 
   const wait = async (): Promise<void> => {
     const retry = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10))
-    const idle = deposing !== undefined || (!isActive() && !owes())
+    const { witness, changing } = ledger.chain
+    const idle = deposing !== undefined || (!isActive() && !owes()) || (witness === null && changing === null)
     const ms = idle ? MAX_RETRY_MS : failures > 0 ? retry : Math.max(1, Math.min(due(), left()))
     if (failures === 0 && (waiting.length > 0 || hurried) && isBehind() && !idle) return
     // What is asked for meanwhile does not hurry a witness that does not answer.

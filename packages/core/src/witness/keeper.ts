@@ -15,6 +15,7 @@ import { type Manifest, parseManifest } from '../manifest.ts'
 import type { Puller } from '../protocols/blocks.ts'
 import { hear, hearAnswer, say, violation } from '../protocols/wire.ts'
 import { messageOf } from '../thrown.ts'
+import type { Head } from './head.ts'
 import type { WitnessAccess } from './link.ts'
 import type { WitnessService } from './service.ts'
 
@@ -139,6 +140,11 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
   const give = (chain: Chain, target: string): Promise<void> =>
     target === context.peer || target.endsWith(`/p2p/${context.peer}`) ? takeHere(chain) : giveTo(chain, target)
 
+  const waitLonger = (agent: string): void => {
+    const count = (tries.get(agent)?.count ?? 0) + 1
+    tries.set(agent, { count, until: clock.elapsed() + Math.min(MAX_AGAIN_MS, AGAIN_MS * 2 ** (count - 1)) })
+  }
+
   /** One after the other, until somebody takes it or the head changed. */
   const failOver = async (agent: string): Promise<void> => {
     const chain = await service.chain(agent)
@@ -173,8 +179,23 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         if ((await service.chain(agent))?.head.id.equals(chain.head.id) !== true) break
       }
     }
-    const count = (tries.get(agent)?.count ?? 0) + 1
-    tries.set(agent, { count, until: clock.elapsed() + Math.min(MAX_AGAIN_MS, AGAIN_MS * 2 ** (count - 1)) })
+    waitLonger(agent)
+  }
+
+  /** Its holder is silent since it named this witness: the one before is asked to hand it over. */
+  const finish = async (agent: string, { chain, records }: Head): Promise<void> => {
+    try {
+      const link = await context.links.to(chain.changing?.from ?? '', [], signal)
+      const answer = await link.commit({ agent, records: [chain.head], blocks: [], read: async () => undefined }, signal)
+      if (answer.kind !== 'cosigned') throw new IgorError('NOT_AUTHORITATIVE', 'it knows nothing of this agent')
+      const whole = [...records.slice(0, -1), answer.record]
+      await service.commit(context.peer, { agent, records: whole, blocks: [], fetch: async () => [] })
+      tries.delete(agent)
+    } catch (error) {
+      waitLonger(agent)
+      const message = `${agent} is not handed over by its witness ${chain.changing?.from}: ${messageOf(error)}`
+      context.report({ level: 'info', code: 'WITNESS', agent, message })
+    }
   }
 
   const begin = (agent: string, task: () => Promise<void>): Promise<void> => {
@@ -190,7 +211,10 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
     for (const agent of await service.agents()) {
       if (signal.aborted || taking.size >= MAX_AT_ONCE) return
       if (taking.has(agent) || never.has(agent) || (tries.get(agent)?.until ?? 0) > clock.elapsed()) continue
-      if ((await service.takeoverIn(agent)) === 0) void begin(agent, () => failOver(agent)).catch(() => {})
+      const left = await service.takeoverIn(agent)
+      const head = left === undefined ? await service.unfinished(agent) : undefined
+      if (left === 0) void begin(agent, () => failOver(agent)).catch(() => {})
+      else if (head !== undefined) void begin(agent, () => finish(agent, head))
     }
   }
 
@@ -219,6 +243,8 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       const holds = chain.authority.by === peer && chain.authority.status === 'held'
       if (!options.isOwner(agent, peer, proof) && !(holds && to === peer))
         throw new IgorError('NOT_AUTHORITATIVE', `${agent} lives at ${chain.authority.by}`)
+      if (chain.witness !== service.id)
+        throw new IgorError('NOT_AUTHORITATIVE', `the witness of ${agent} is ${chain.witness ?? 'gone: it has none'} now`)
       const left = await service.takeoverIn(agent)
       if (left === undefined) throw new IgorError('AGENT_HALTED', `its witness cannot move ${agent} now`)
       if (left > 0 || taking.has(agent))

@@ -67,6 +67,8 @@ export interface WitnessLink {
   commit(wish: CommitWish, signal?: AbortSignal): Promise<CommitAnswer>
   renew(agent: string, claim: Claim, signal?: AbortSignal): Promise<RenewAnswer>
   release(bytes: Uint8Array): Promise<boolean>
+  /** Whether it would take this agent from here. @throws IgorError QUOTA */
+  welcome(agent: string, signal?: AbortSignal): Promise<void>
   records(agent: string, proof?: Uint8Array, signal?: AbortSignal): Promise<readonly LineageRecord[]>
   takeover(agent: string, wish?: TakeoverWish, signal?: AbortSignal): Promise<void>
   close(): Promise<void>
@@ -86,6 +88,7 @@ export const linkToSelf = (peer: string, service: WitnessService, access: Witnes
     }),
   renew: (agent, claim) => service.renew(peer, agent, claim),
   release: (bytes) => service.release(bytes),
+  welcome: (agent) => service.welcome(peer, agent),
   records: async (agent) => (await service.records(agent)) ?? [],
   takeover: (agent, wish) => access.takeover(agent, peer, wish),
   close: async () => {},
@@ -214,6 +217,13 @@ export const linkOver = (context: Context, channel: Channel, onend: () => void):
       ask(
         (n) => [{ type: 'release', n, release: bytes }],
         (fields) => ({ value: fields.type === 'released' ? fields.flag('taken') : wrong(fields) }),
+      ),
+    welcome: (agent, signal) =>
+      ask(
+        (n) => [{ type: 'welcome', n, agent }],
+        (fields) => (fields.type === 'welcome' ? { value: undefined } : wrong(fields)),
+        signal,
+        SMALL_MS,
       ),
     records: async (agent, proof, signal) => {
       const gathered: Gathering = { records: [], size: 0 }

@@ -106,6 +106,9 @@ export const serveWitness =
           }
           case 'release':
             return { type: 'released', taken: await service.release(fields.bytes('release', MAX_RELEASE_BYTES)) }
+          case 'welcome':
+            await service.welcome(peer, agent)
+            return { type: 'welcome' }
           case 'takeover':
             await access.takeover(agent, peer, {
               ...(fields.has('to') ? { to: fields.text('to', 128) } : {}),

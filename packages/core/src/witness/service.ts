@@ -43,6 +43,10 @@ export interface WitnessService {
   serves(agent: string, peer: string): boolean
   /** Milliseconds until it may move the agent; undefined: never, as things stand. */
   takeoverIn(agent: string): Promise<number | undefined>
+  /** A history that another witness is to hand over to this one, when its holder has not brought it to an end within a lease. */
+  unfinished(agent: string): Promise<Head | undefined>
+  /** Throws if it would not take this agent from that peer. @throws IgorError QUOTA */
+  welcome(peer: string, agent: string): Promise<void>
   /** Cosigns a record of its own making, on top of `chain`'s head, unless that changed. */
   put(chain: Chain, record: LineageRecord): Promise<LineageRecord>
   readonly sign: Sign
@@ -116,6 +120,10 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
     return signed
   }
 
+  /** What it holds is this witness's to lease. */
+  const isHolder = ({ authority, changing, witness }: Chain, peer: string): boolean =>
+    authority.status === 'held' && authority.by === peer && changing === null && witness === id
+
   const commit: WitnessService['commit'] = async (peer, request) => {
     const { agent, records } = request
     if (records.some(({ body }) => body.agent !== agent))
@@ -130,13 +138,14 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
           return { kind: 'history' }
         case 'stale':
           throw refuse(judged.why)
+        case 'early':
+          throw new IgorError('BAD_REQUEST', judged.why)
         case 'freeze':
           if (entry !== undefined) await writeRow(agent, entry, { ...entry.row, frozen: judged.why })
           throw new IgorError('AGENT_HALTED', `its witness has frozen ${agent}: ${judged.why}`)
         case 'again': {
           if (entry === undefined) return { kind: 'history' }
-          const { authority } = entry.head.chain
-          const holds = authority.status === 'held' && authority.by === peer
+          const holds = isHolder(entry.head.chain, peer)
           const leased = holds ? await grant(agent, entry, peer) : entry
           return { kind: 'cosigned', record: judged.record, ...(holds ? grantOf(leased.row.lease) : {}) }
         }
@@ -151,7 +160,8 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
             checkTimes(judged.fresh)
             checkRecover(entry, judged.fresh)
           }
-          const holds = chain.authority.status === 'held' && chain.authority.by === peer
+          if (chain.changing !== null) checkTimes(records.slice(-1))
+          const holds = isHolder(chain, peer)
           const next = { chain, records: grown, confirms: holds || judged.kind === 'extend', holder: holds ? peer : undefined }
           const base = shared && entry !== undefined ? await claim(agent, entry) : entry
           const record = await settle(peer, base, next, request)
@@ -173,7 +183,10 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
       if (!same && isAbove(shown as LineageRecord, head)) return { kind: 'history' }
       const to = authority.status === 'offered' ? authority.ready.to : authority.by
       if (authority.status !== 'held' || authority.by !== peer) return { kind: 'deposed', by: to }
-      if (!same) return { kind: 'later', head: { epoch: head.body.epoch, seq: head.body.seq, id: head.id } }
+      // Who names this witness, or names another one, has to show that the one before has agreed.
+      if (chain.changing !== null) return { kind: 'history' }
+      if (!same || chain.witness !== id)
+        return { kind: 'later', head: { epoch: head.body.epoch, seq: head.body.seq, id: head.id } }
       const { row } = await grant(agent, entry, peer)
       return { kind: 'lease', lease: { id: row.lease?.id ?? new Uint8Array(16), ms: leaseMs } }
     })
@@ -215,11 +228,20 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
     takeoverIn: (agent) =>
       swapping(agent, async (entry) => {
         if (entry === undefined || entry.head.frozen !== null || !sameBytes(entry.row.incarnation, incarnation)) return undefined
-        const { authority } = entry.head.chain
+        const { authority, changing, witness } = entry.head.chain
         const left = leaseOver(entry)
-        if (authority.status === 'retired') return undefined
+        if (authority.status === 'retired' || changing !== null || witness !== id) return undefined
         if (authority.status !== 'offered' || authority.recover) return left
         return Math.max(left, authority.ready.expiry - Number(clock.now() / 1_000_000n))
+      }),
+    unfinished: (agent) =>
+      swapping(agent, async (entry) => {
+        const waits = entry !== undefined && entry.head.chain.changing !== null && leaseOver(entry) === 0
+        return waits ? entry.head : undefined
+      }),
+    welcome: (peer, agent) =>
+      swapping(agent, async (entry) => {
+        if (entry === undefined) await admit(peer)
       }),
     put: (chain, record) =>
       swapping(chain.agent, async (entry) => {
@@ -228,6 +250,7 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
           entry === undefined ||
           !entry.head.chain.head.id.equals(chain.head.id) ||
           entry.head.frozen !== null ||
+          chain.witness !== id ||
           leaseOver(entry) > 0
         )
           throw refuse('its head changed, or its holder is back')

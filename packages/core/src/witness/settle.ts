@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Chain, cosign, type LineageRecord, type Sign, type StateBlock, withCosignatures } from '@igor/lineage'
+import { type Chain, cosign, type LineageRecord, type Sign, type StateBlock, withCosignatures, withCosigned } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import { IgorError } from '../errors.ts'
@@ -66,7 +66,8 @@ export const createSettle = ({ clock, crypto, store, id, sign, incarnation, head
       has: (digest: string) => pushed.has(digest) || held.has(digest),
       get: async (digest: string) => pushed.get(digest) ?? (await store.get(witnessKeys.block(agent, digest))),
     }
-    const gone = chain.authority.status === 'retired'
+    // One that is given up, or handed over to another witness, needs nothing here any more.
+    const gone = chain.authority.status === 'retired' || (chain.changing !== null && chain.changing.to !== id)
     const before = entry?.head.chain.state?.id
     const sameState = before !== undefined && chain.state?.id.equals(before) === true
     let all: ReadonlySet<string> = new Set()
@@ -115,14 +116,8 @@ export const createSettle = ({ clock, crypto, store, id, sign, incarnation, head
       expect: [[witnessKeys.head(agent), entry?.rowBytes]],
     })
     const nowHeld = new Set([...held, ...pushed.keys()].filter((digest) => all.has(digest)))
-    const cosigned: Chain = {
-      ...chain,
-      head: record,
-      cosigned: record,
-      ...(chain.anchor.id.equals(record.id) ? { anchor: record } : {}),
-    }
     heads.set(agent, {
-      head: { chain: cosigned, records: kept, frozen: null },
+      head: { chain: withCosigned(chain, record), records: kept, frozen: null },
       row,
       rowBytes,
       held: nowHeld,
