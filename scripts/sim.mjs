@@ -11,6 +11,7 @@ export const REGRESSIONS = [
   { seed: 3, level: 0, witness: false, why: 'a paused agent left in a file without the messages that it had not read' },
   { seed: 430057148344, witness: false, why: 'a move that waited for an agent whose module was damaged took the whole thread' },
   { seed: 8, witness: true, why: 'a file was given out before the witness had cosigned the handoff: nobody took it' },
+  { seed: 130, witness: true, why: 'what waited for a record of a host that was deposed kept its thread busy' },
 ]
 
 /**

@@ -7,6 +7,7 @@ import { createFaults, drawPlan } from './faults.ts'
 import type { CrashPlan } from './points.ts'
 import { createRandom } from './random.ts'
 import { REQUIRED } from './required.ts'
+import type { Scheduler } from './scheduler.ts'
 import { createWorkload, type Workload } from './workload.ts'
 import { createWorld, MINUTE, SECOND, type World } from './world.ts'
 
@@ -59,6 +60,19 @@ const BUSY_MINUTES = 5
 const PEACE_US = 5 * MINUTE
 /** Looked at so often whether it has. */
 const LOOK_US = 5 * SECOND
+
+/** More than this in a simulated second is nobody's work. */
+const SPIN_EVENTS = 100_000
+
+/** Whoever sleeps for nothing again and again takes the thread of its node. */
+const watchSpin = (scheduler: Scheduler): (() => boolean) => {
+  let [second, before] = [0, 0]
+  return () => {
+    const now = Math.floor(scheduler.now / SECOND)
+    if (now !== second) [second, before] = [now, scheduler.events]
+    return scheduler.events - before > SPIN_EVENTS
+  }
+}
 
 /** Why not everybody is well; empty: all are. */
 const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, number>): string[] => {
@@ -129,10 +143,15 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   world.points.plan([...(calm ? [] : chosen), ...(options.crash === undefined ? [] : [options.crash])])
   if (!calm && moment !== undefined) world.points.planMoment(moment)
   for (const { index } of world.machines) scheduler.after(random.between(0, SECOND), () => world.start(index))
-  const failed = (): boolean => checks.failures.length > 0
+  const isSpinning = watchSpin(scheduler)
+  const failed = (): boolean => {
+    if (checks.failures.length === 0 && isSpinning())
+      checks.fail(`some node is busy with nothing: ${SPIN_EVENTS} events in a second`)
+    return checks.failures.length > 0
+  }
   try {
     await scheduler.run(untilUs, failed)
-    if (!failed()) await settle(world, workload, cramped)
+    if (!failed()) await settle(world, workload, cramped, failed)
   } finally {
     world.end()
   }
@@ -153,7 +172,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   }
 }
 
-const settle = async (world: World, workload: Workload, cramped: boolean): Promise<void> => {
+const settle = async (world: World, workload: Workload, cramped: boolean, failed: () => boolean): Promise<void> => {
   const { scheduler, checks } = world
   // A pause may last until now and as long again.
   const end = scheduler.now + PEACE_US + scheduler.now / 2
@@ -163,7 +182,7 @@ const settle = async (world: World, workload: Workload, cramped: boolean): Promi
   workload.settle()
   let ill = ['nobody looked']
   while (scheduler.now < end && ill.length > 0 && checks.failures.length === 0) {
-    await scheduler.run(scheduler.now + LOOK_US, () => checks.failures.length > 0)
+    await scheduler.run(scheduler.now + LOOK_US, failed)
     ill = unwell(world, workload, since)
   }
   if (checks.failures.length === 0) for (const what of ill) checks.fail(`in peace ${what}`)

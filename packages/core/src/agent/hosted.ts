@@ -269,7 +269,13 @@ export const createHosted = (options: HostedOptions): Hosted => {
   const step = async (): Promise<void> => {
     const { present } = ledger
     if (!isActive() || present === undefined) {
-      turnAway(new IgorError('NOT_AUTHORITATIVE', `${ledger.agent} does not live here now (${ledger.row.state}): send it again`))
+      const gone = new IgorError(
+        'NOT_AUTHORITATIVE',
+        `${ledger.agent} does not live here now (${ledger.row.state}): send it again`,
+      )
+      turnAway(gone)
+      // No record of this node will bind it any more.
+      outbox.fail(gone)
       return
     }
     const started = clock.elapsed()
