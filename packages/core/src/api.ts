@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Version } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import type { LinkKind, Store, StoreUsage } from './platform.ts'
 import type { Replay, ReplayOptions } from './replay/report.ts'
@@ -327,6 +328,11 @@ export interface NodeOptions {
   /** Which of the store's nodes this is (tabs share a store); default `main`. */
   readonly slot?: string
   readonly policy?: NodePolicy
+  /**
+   * By which instrumentation and cost table agents run here, one of the sandbox's `VERSIONS`. Default: the current one. An
+   * older one lets nodes that were not updated yet take in what runs here.
+   */
+  readonly version?: Version
   /** Serves as a witness for agents that name it. Default: no. */
   readonly witness?: WitnessOptions | boolean
 }

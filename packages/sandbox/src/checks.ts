@@ -9,7 +9,7 @@ import * as limits from './limits.ts'
 import type { ExternKind, ModuleExport, ParsedModule } from './module.ts'
 import { Section } from './sections.ts'
 import { type FuncType, typeName, type ValTypeName } from './types.ts'
-import { isKnownVersion, type Version } from './versions.ts'
+import { isKnownVersion, type Version, versionText } from './versions.ts'
 
 /** A function's type in words. */
 export interface Signature {
@@ -48,8 +48,7 @@ export function checkOptions(options: InstrumentOptions): number {
     throw new SandboxError('BAD_OPTION', `maxMemoryBytes must be a whole number from 0 to ${limits.MAX_MEMORY_BYTES}`)
   }
   if (options.version !== undefined && !isKnownVersion(options.version)) {
-    const { instrument, costTable } = options.version
-    throw new SandboxError('BAD_OPTION', `instrumentation ${instrument} with cost table ${costTable} is not known here`)
+    throw new SandboxError('BAD_OPTION', `${versionText(options.version)} is not known here`)
   }
   return Math.floor(maxMemoryBytes / limits.PAGE_BYTES)
 }

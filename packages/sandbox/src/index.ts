@@ -31,4 +31,5 @@ export {
   sameVersion,
   VERSIONS,
   type Version,
+  versionText,
 } from './versions.ts'

@@ -26,4 +26,8 @@ export const VERSIONS: readonly Version[] = [{ instrument: 5, costTable: 1 }, CU
 
 export const sameVersion = (a: Version, b: Version): boolean => a.instrument === b.instrument && a.costTable === b.costTable
 
+/** For people. */
+export const versionText = ({ instrument, costTable }: Version): string =>
+  `instrumentation ${instrument} with cost table ${costTable}`
+
 export const isKnownVersion = (version: Version): boolean => VERSIONS.some((known) => sameVersion(known, version))

@@ -4,9 +4,10 @@
  * @module
  */
 import { type Header, type JournalEntry, MAX_FAILURE, plainText, type RunEntry, type UpgradeEntry } from '@igor/lineage'
+import { isKnownVersion, sameVersion, VERSIONS, type Version, versionText } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import { IgorError } from '../errors.ts'
-import type { Executor, Placed, RunOutcome } from '../execution/executor.ts'
+import type { Executor, ModuleLimits, Placed, RunOutcome } from '../execution/executor.ts'
 import { granted, type Manifest } from '../manifest.ts'
 import type { Delta, JobResult } from '../worker/protocol.ts'
 import type { Context } from './context.ts'
@@ -33,6 +34,21 @@ const FUEL_PER_MS = 1_000_000
 /** Wall-clock milliseconds after which a tick counts as hung: fuel ends it long before. */
 export const hangMs = ({ limits }: Manifest): number =>
   Math.max(limits.maxTickMs, (SLOWEST * Number(tickFuel(limits.maxFuelPerTick))) / FUEL_PER_MS)
+
+const limitsOf = (manifest: Manifest): ModuleLimits => ({
+  maxMemoryBytes: manifest.limits.maxMemoryBytes,
+  granted: granted(manifest),
+})
+
+/** @throws IgorError VERSION_UNKNOWN: nothing of the agent's is in doubt */
+const checkVersion = (agent: string, version: Version): void => {
+  if (isKnownVersion(version)) return
+  const known = VERSIONS.map(versionText).join(', ')
+  throw new IgorError(
+    'VERSION_UNKNOWN',
+    `what ${agent} did since its last state ran by ${versionText(version)}, this version of Igor has ${known}: start the one again that wrote it, or a later one; nothing is lost`,
+  )
+}
 
 const tickFuel = (asked: number): bigint => {
   const fuel = BigInt(asked)
@@ -89,14 +105,18 @@ export const createRunner = (options: RunnerOptions): Runner => {
   const roots = createRoots(context)
   const receipts = createReceipts()
   let { placed, onbegin, onfirst } = options
+  let placedBy = ledger.version
   let aside: string | undefined
   let hangs = 0
   let alone = false
 
   const ensurePlaced = async (): Promise<Placed> => {
-    if (placed !== undefined) return placed
+    const { version } = ledger
+    if (placed !== undefined && sameVersion(placedBy, version)) return placed
+    unplace()
+    checkVersion(ledger.agent, version)
     const { module } = ledger.chain
-    const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
+    const limits = { ...limitsOf(manifest), version }
     await executor
       .load(module.toString(), () => readModule(context.store, module), limits)
       .catch((cause) => {
@@ -121,7 +141,13 @@ export const createRunner = (options: RunnerOptions): Runner => {
       throw error
     }
     placed = at
+    placedBy = version
     return at
+  }
+
+  const unplace = (): void => {
+    if (placed !== undefined) executor.drop(placed)
+    placed = undefined
   }
 
   const lost = (outcome: Extract<RunOutcome, { kind: 'lost' }>): void => {
@@ -214,8 +240,8 @@ export const createRunner = (options: RunnerOptions): Runner => {
       const root = await roots(ledger.records, header.epoch)
       const done = await executor.upgrade(at, {
         module: module.toString(),
-        maxMemoryBytes: manifest.limits.maxMemoryBytes,
-        granted: granted(manifest),
+        ...limitsOf(manifest),
+        version: ledger.version,
         init: options.init,
         attempt: { tick, time, limit, price, balance, receipts: header.receipts, root, messages: [] },
       })
@@ -227,10 +253,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
       if (result.delta === undefined) throw new IgorError('HOST_FAULT', 'the worker did not say what changed')
       return { entry: { kind: 'upgrade', header, fuel: result.fuel, failed: null }, delta: result.delta }
     },
-    unplace: () => {
-      if (placed !== undefined) executor.drop(placed)
-      placed = undefined
-    },
+    unplace,
     forgive: () => {
       aside = undefined
       hangs = 0

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Sign } from '@igor/lineage'
+import type { Version } from '@igor/sandbox'
 import type { NodeEvent } from '../api.ts'
 import type { Forks } from '../node/forks.ts'
 import type { Clock, Crypto, Network, Store } from '../platform.ts'
@@ -24,6 +25,8 @@ export interface Context {
   readonly price: bigint
   /** States that stay behind the present one, it included; default `DEFAULT_KEEP`, Infinity for all. */
   readonly keep?: number
+  /** By which agents run here; default `CURRENT`. */
+  readonly version?: Version
   /** The way to each agent's witness. */
   readonly links: Links
   /** Who is proven to have forked an agent. */

@@ -27,7 +27,7 @@ import {
   signRecord,
   startChain,
 } from '@igor/lineage'
-import { COST_TABLE_VERSION } from '@igor/sandbox'
+import { CURRENT } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import { decodeRow, doubt, encodeRow, type Row, take } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
@@ -64,7 +64,6 @@ export interface Birth {
   /** The state after tick 0. */
   readonly delta: Delta
   readonly host: HostPart
-  readonly instrument: number
   /** Tick 0. */
   readonly start: StartEntry
 }
@@ -72,6 +71,7 @@ export interface Birth {
 /** Genesis and the first checkpoint, in one commit: an agent is born whole or not at all. */
 export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
   const { agent } = birth
+  const { version = CURRENT } = context
   const manifest = rawCid(birth.manifest)
   const init = birth.init.length === 0 ? null : rawCid(birth.init)
   const body: Genesis = {
@@ -124,8 +124,8 @@ export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
       tick: birth.host.tick,
       module: birth.module,
       manifest,
-      instrument: birth.instrument,
-      costTable: COST_TABLE_VERSION,
+      instrument: version.instrument,
+      costTable: version.costTable,
       fuel: birth.start.fuel,
       cost,
       price: body.price,

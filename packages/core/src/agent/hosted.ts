@@ -280,7 +280,9 @@ export const createHosted = (options: HostedOptions): Hosted => {
     }
     const started = clock.elapsed()
     try {
-      await obey(present)
+      // What ran by another version than this node's ends in a state: from there on it is this one.
+      if (ledger.outdated) await settle()
+      await obey(ledger.present ?? present)
       if (isActive() && ledger.present !== undefined) await live(ledger.present, started)
     } catch (error) {
       // What the worker holds may be ahead of what is committed: go on from there.

@@ -7,13 +7,17 @@
 import {
   type Block,
   billedFuel,
+  type Chain,
   decodeEntries,
   encodeEntry,
   encodeSegment,
   type Header,
   headerAfter,
   type JournalEntry,
+  LineageError,
+  type LineageRecord,
 } from '@igor/lineage'
+import type { Version } from '@igor/sandbox'
 import type { Slot } from '../authority/row.ts'
 import { keys } from '../keys.ts'
 
@@ -43,16 +47,24 @@ export interface Sealed {
 }
 
 export interface Journal {
+  /** By which its ticks ran; undefined: the rows are older than that, or there are none. */
+  readonly version: Version | undefined
   /** Bytes of entries since the last record. */
   readonly bytes: number
   /** Fuel to be billed for them. */
   readonly fuel: bigint
   entries(): readonly JournalEntry[]
   append(entries: readonly JournalEntry[]): Staged
-  /** @param entries that are not in it yet @param slot of the record that names the segment */
-  seal(entries: readonly JournalEntry[], slot: Place): Sealed
+  /**
+   * @param entries that are not in it yet
+   * @param slot of the record that names the segment
+   * @param version by which what follows will run
+   */
+  seal(entries: readonly JournalEntry[], slot: Place, version: Version): Sealed
+  /** Says by which version what will be appended runs; nothing was yet. */
+  runBy(version: Version): void
   /** Begins anew: another record came that names no segment. */
-  restart(slot: Place): void
+  restart(slot: Place, version: Version): void
 }
 
 const join = (parts: readonly Uint8Array[]): Uint8Array => {
@@ -66,6 +78,42 @@ const join = (parts: readonly Uint8Array[]): Uint8Array => {
 }
 
 const rowKey = (agent: string, { epoch, seq }: Place, row: number): string => keys.journalRow(agent, epoch, seq, row)
+
+/** What no entry begins with: each is a CBOR list. */
+const MARK = 0xff
+/** The mark, instrumentation and cost table: 4 bytes each, little-endian. */
+const PREFIX_BYTES = 9
+
+const prefixOf = ({ instrument, costTable }: Version): Uint8Array => {
+  const bytes = new Uint8Array(PREFIX_BYTES)
+  bytes[0] = MARK
+  const view = new DataView(bytes.buffer)
+  view.setUint32(1, instrument, true)
+  view.setUint32(5, costTable, true)
+  return bytes
+}
+
+/** The first row begins with the version that its ticks ran by: no record says it yet. */
+const splitRow = (row: Uint8Array): { readonly version: Version | undefined; readonly rest: Uint8Array } => {
+  if (row[0] !== MARK) return { version: undefined, rest: row }
+  if (row.length < PREFIX_BYTES) throw new LineageError('BAD_ENCODING', 'the journal ends within the version that it begins with')
+  const view = new DataView(row.buffer, row.byteOffset)
+  return {
+    version: { instrument: view.getUint32(1, true), costTable: view.getUint32(5, true) },
+    rest: row.subarray(PREFIX_BYTES),
+  }
+}
+
+/**
+ * By which the ticks since the last state ran, as far as records say: one version from a state to the next.
+ *
+ * @returns undefined: there is no record since
+ */
+export const versionSince = (chain: Chain, records: readonly LineageRecord[]): Version | undefined => {
+  const from = chain.state?.body.seq ?? 0
+  const body = records.findLast((record) => record.body.seq > from && 'journal' in record.body)?.body
+  return body !== undefined && 'instrument' in body ? { instrument: body.instrument, costTable: body.costTable } : undefined
+}
 
 /** The row that says that there is a journal, and nothing in it: it is written with the record. */
 export const emptyJournal = (agent: string, slot: Place): readonly [string, Uint8Array] => [
@@ -81,7 +129,9 @@ export const fuelOf = (entries: readonly JournalEntry[]): bigint => entries.redu
  */
 export const openJournal = (agent: string, at: Place, rows: readonly Uint8Array[] = []): Journal => {
   let slot: Place = at
-  let parts = rows.length === 0 ? [new Uint8Array()] : [...rows]
+  const { version: named, rest } = splitRow(rows[0] ?? new Uint8Array())
+  let version = named
+  let parts = [rest, ...rows.slice(1)]
   const found = decodeEntries(join(parts))
   let before = found.reduce<Header | undefined>((header, entry) => headerAfter(entry, header), undefined)
   let fuel = fuelOf(found)
@@ -97,15 +147,23 @@ export const openJournal = (agent: string, at: Place, rows: readonly Uint8Array[
     return { encoded: join(pieces), last }
   }
 
-  const reset = (next: Place): void => {
+  const reset = (next: Place, by: Version): void => {
     slot = next
+    version = by
     parts = [new Uint8Array()]
     before = undefined
     fuel = 0n
     bytes = 0
   }
 
+  /** As it stands in the store. */
+  const rowOf = (row: number, part: Uint8Array): Uint8Array =>
+    row === 0 && version !== undefined ? join([prefixOf(version), part]) : part
+
   return {
+    get version() {
+      return version
+    },
     get bytes() {
       return bytes
     },
@@ -120,7 +178,7 @@ export const openJournal = (agent: string, at: Place, rows: readonly Uint8Array[
       const row = opens ? parts.length : parts.length - 1
       const value = opens ? encoded : join([tail, encoded])
       return {
-        put: [[rowKey(agent, slot, row), value]],
+        put: [[rowKey(agent, slot, row), rowOf(row, value)]],
         keep: () => {
           parts[row] = value
           before = last
@@ -129,14 +187,17 @@ export const openJournal = (agent: string, at: Place, rows: readonly Uint8Array[
         },
       }
     },
-    seal: (entries, next) => {
+    seal: (entries, next, by) => {
       const all = join([...parts, encode(entries).encoded])
       return {
         block: all.length === 0 ? null : encodeSegment(all),
         put: [emptyJournal(agent, next)],
         remove: parts.map((_, row) => rowKey(agent, slot, row)),
-        keep: () => reset(next),
+        keep: () => reset(next, by),
       }
+    },
+    runBy: (by) => {
+      version = by
     },
     restart: reset,
   }

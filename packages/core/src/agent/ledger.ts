@@ -17,7 +17,7 @@ import {
   termsOrdered,
   withCosigned,
 } from '@igor/lineage'
-import { COST_TABLE_VERSION, INSTRUMENT_VERSION } from '@igor/sandbox'
+import { CURRENT, sameVersion } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import type { History } from '../authority/judge.ts'
 import { type ActiveOwner, doubt, encodeRow, extend, giveUp, handOff, type Row, type Slot } from '../authority/row.ts'
@@ -28,18 +28,20 @@ import { type BlockRefs, hexOf } from './blocks.ts'
 import { type Meter, meterOf, payableFuel } from './budget.ts'
 import { type Context, nowMs } from './context.ts'
 import { otherBranch, type Position, recordKey, type Step, slotOf, stepAcross, stepAway, stepBack, stepOn } from './history.ts'
-import { type Journal, openJournal } from './journal.ts'
+import { type Journal, openJournal, versionSince } from './journal.ts'
 import { type Change, createLiveState, type LiveState, type NextLive } from './live-state.ts'
 import { createRetention, DEFAULT_KEEP, owedStates, type Retention } from './retention.ts'
 import { type Current, countRefs, type Rows } from './state.ts'
 
-export interface Ledger extends Position, Pick<LiveState, 'current' | 'present' | 'tick' | 'since' | 'entries'> {
+export interface Ledger extends Position, Pick<LiveState, 'current' | 'present' | 'tick' | 'since' | 'version' | 'entries'> {
   readonly agent: string
   /** n of the last order applied. */
   readonly lastOrder: number
   readonly meter: Meter
   /** What the budget pays for now; undefined: it costs nothing. */
   readonly payable: bigint | undefined
+  /** What it did since its last state ran by another version than this node's, which takes effect at the next state. */
+  readonly outdated: boolean
   /** There are entries that no record names yet. */
   readonly open: boolean
   readonly refs: BlockRefs
@@ -84,14 +86,18 @@ export interface LedgerParts extends Position {
 }
 
 export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
-  const { store, clock, keep = DEFAULT_KEEP } = context
+  const { store, clock, keep = DEFAULT_KEEP, version: own = CURRENT } = context
   const { agent } = parts.chain
   let { chain, row, records } = parts
   const refs = parts.refs ?? countRefs(chain.genesis.body, parts.current)
   const retention = parts.retention ?? createRetention(keep, refs)
   const journal = parts.journal ?? openJournal(agent, row.slot)
   const { current, sealed = [] } = parts
-  const live = createLiveState({ agent, crypto: context.crypto, refs, retention, journal, current, sealed, tick: chain.tick })
+  // Rows that do not say it were written by the version that made the state.
+  const ranBy = versionSince(chain, records) ?? chain.state?.body
+  const { crypto } = context
+  const { tick } = chain
+  const live = createLiveState({ agent, crypto, refs, retention, journal, current, sealed, ranBy, own, tick })
   const ownerKey = keys.owner(agent)
 
   let encoded: { readonly row: Row; readonly bytes: Uint8Array } | undefined
@@ -161,8 +167,8 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     tick: at,
     module: chain.module,
     manifest: chain.genesis.body.manifest,
-    instrument: INSTRUMENT_VERSION,
-    costTable: COST_TABLE_VERSION,
+    instrument: live.version.instrument,
+    costTable: live.version.costTable,
     ...funded(meterOf(chain, since), orders),
     price: chain.price,
     orders,
@@ -240,6 +246,12 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     get records() {
       return records
     },
+    get version() {
+      return live.version
+    },
+    get outdated() {
+      return !sameVersion(live.version, own)
+    },
     refs,
     get open() {
       return journal.bytes > 0
@@ -302,7 +314,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       const step = stepBack(refused, { row, records }, [refuse, accept], await store.list(keys.journal(agent)))
       await store.commit({ put: step.put, remove: step.remove, expect: fence() })
       stand(step)
-      journal.restart(row.slot)
+      journal.restart(row.slot, own)
     },
 
     depart: async (theirs) => {

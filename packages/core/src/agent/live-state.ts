@@ -5,6 +5,7 @@
  * @module
  */
 import type { Block, JournalEntry } from '@igor/lineage'
+import type { Version } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
@@ -61,6 +62,8 @@ export interface LiveState {
   readonly tick: number
   /** What was journaled since the last state: it is what a restart has to run again. */
   readonly since: { readonly bytes: number; readonly fuel: bigint }
+  /** By which the ticks since the last state ran, and those before the next one have to. */
+  readonly version: Version
   /** Entries since the last state, oldest first. */
   entries(): readonly JournalEntry[]
   /** @throws IgorError NOT_AUTHORITATIVE where the agent does not live */
@@ -84,17 +87,24 @@ export interface LiveStateParts {
   readonly current: Current | undefined
   /** Segments that records without a state named since `current`. */
   readonly sealed: readonly JournalEntry[]
+  /** By which those ran, as far as the records say. */
+  readonly ranBy: Version | undefined
+  /** That of this node: what follows a state runs by it. */
+  readonly own: Version
   /** Of its history, should it not live here. */
   readonly tick: number
 }
 
 export const createLiveState = (parts: LiveStateParts): LiveState => {
-  const { agent, crypto, refs, retention, journal } = parts
+  const { agent, crypto, refs, retention, journal, own } = parts
   let { current } = parts
   let sealed = [...parts.sealed]
   let sealedBytes = 0
   let present = current === undefined ? undefined : advanceAll(current.host, [...sealed, ...journal.entries()])
   let tick = present?.tick ?? parts.tick
+  let version = own
+  if (sealed.length > 0 || journal.bytes > 0) version = journal.version ?? parts.ranBy ?? own
+  else journal.runBy(own)
 
   const held = (): Current => {
     if (current === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
@@ -117,6 +127,9 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
     get since() {
       return { bytes: sealedBytes + journal.bytes, fuel: fuelOf(sealed) + journal.fuel }
     },
+    get version() {
+      return version
+    },
     entries,
     held,
 
@@ -137,7 +150,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
       const { host } = held()
       const open = journal.entries()
       const { bytes } = journal
-      const segment = journal.seal([], slot)
+      const segment = journal.seal([], slot, version)
       const at = present?.tick ?? host.tick
       return {
         rows: { put: [...blockRows(segment.block), ...segment.put], remove: segment.remove },
@@ -165,7 +178,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
       const host = { ...change.host, kv: delta?.kv ?? before.host.kv }
       const { next, put, added, dropped } = await nextState(crypto, agent, refs, before, host, delta, upgrade !== undefined)
       const fuel = fuelOf(change.entries)
-      const segment = journal.seal(change.entries, slot)
+      const segment = journal.seal(change.entries, slot, own)
       const names = segment.block === null ? [] : [nameOf(segment.block.cid)]
       for (const name of [...added, ...names]) refs.add(name)
       const moduleRows = upgrade === undefined ? [] : [...upgrade.rows, useOfModule(crypto)]
@@ -179,6 +192,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
         fuel: journal.fuel + fuel,
         keep: (owed) => {
           segment.keep()
+          version = own
           sealed = []
           sealedBytes = 0
           current = next
@@ -197,7 +211,8 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
       present = undefined
       tick = last
       sealed = []
-      journal.restart(slot)
+      version = own
+      journal.restart(slot, own)
     },
   }
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { CURRENT, sameVersion } from '@igor/sandbox'
+import { CURRENT, sameVersion, type Version } from '@igor/sandbox'
 import { type ErrorCode, IgorError } from '../errors.ts'
 import type { Clock, Threads } from '../platform.ts'
 import { nameOfKey } from '../worker/module-key.ts'
@@ -18,6 +18,8 @@ export interface ExecutorOptions {
   readonly maxThreads?: number
   /** Live instances in all threads together. Default 100: Chromium allows about 125 memories in a page. */
   readonly maxLive?: number
+  /** By which runs what names no version. Default: the current one. */
+  readonly version?: Version
   /** Milliseconds that an answer may be late before a thread counts as hung. Default 500. */
   readonly slackMs?: number
 }
@@ -70,11 +72,11 @@ interface Placement extends Placed {
   gone: string | undefined
 }
 
-const keyOf = (module: string, limits: ModuleLimits): ModuleKey => ({
+const keyOf = (module: string, { maxMemoryBytes, granted, version = CURRENT }: ModuleLimits): ModuleKey => ({
   module,
-  maxMemoryBytes: limits.maxMemoryBytes,
-  granted: [...limits.granted].sort(),
-  ...(limits.version === undefined || sameVersion(limits.version, CURRENT) ? {} : { version: limits.version }),
+  maxMemoryBytes,
+  granted: [...granted].sort(),
+  ...(sameVersion(version, CURRENT) ? {} : { version }),
 })
 
 const closedError = (): IgorError => new IgorError('NODE_STOPPED', 'this node is stopping: nothing runs here any more')
@@ -109,6 +111,7 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
   const maxThreads = Math.max(1, Math.min(options.maxThreads ?? MAX_THREADS, threads.parallelism, MAX_THREADS))
   const live = Math.max(1, Math.floor((options.maxLive ?? DEFAULT_LIVE) / maxThreads))
   const slackMs = options.slackMs ?? DEFAULT_SLACK_MS
+  const byDefault = options.version === undefined ? {} : { version: options.version }
   const seats = new Set<Seat>()
   const known = new Map<string, Known>()
   const placements = new Map<number, Placement>()
@@ -200,7 +203,7 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
   }
 
   const load: Executor['load'] = async (module, bytes, limits) => {
-    const key = keyOf(module, limits)
+    const key = keyOf(module, { ...byDefault, ...limits })
     const name = nameOfKey(key)
     renew(known, name, { key, bytes, uses: known.get(name)?.uses ?? 0 })
     const task = async (seat: Seat) => {
@@ -241,7 +244,7 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
   }
 
   const place: Executor['place'] = (spec) => {
-    const key = keyOf(spec.module, spec)
+    const key = keyOf(spec.module, { ...byDefault, ...spec })
     const name = nameOfKey(key)
     const task = async (seat: Seat) => {
       const module = ensureModule(seat, name)
@@ -329,7 +332,7 @@ export const createExecutor = (threads: Threads, clock: Clock, options: Executor
     const placement = placements.get(placed.place)
     if (placement === undefined) throw new IgorError('HOST_FAULT', 'the worker that held the agent was lost: place it again')
     const { seat } = placement
-    const key = keyOf(spec.module, spec)
+    const key = keyOf(spec.module, { ...byDefault, ...spec })
     const name = nameOfKey(key)
     const module = ensureModule(seat, name)
     module.uses++

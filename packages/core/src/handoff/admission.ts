@@ -9,7 +9,7 @@ import { IgorError } from '../errors.ts'
 import { type Fields, violation } from '../protocols/wire.ts'
 import type { Inbound } from './inbound.ts'
 import { MAX_MOVE_FUEL } from './judgement.ts'
-import { checkHouse, type House } from './policy.ts'
+import { checkHouse, checkVersion, type House } from './policy.ts'
 import { ID_BYTES, OFFERED_ORDERS } from './protocol.ts'
 
 /** An offer carries one record and sizes. */
@@ -56,6 +56,7 @@ const checkHead = (context: Context, peer: string, agent: string, bytes: Uint8Ar
   const head = decodeRecord(bytes)
   const ahead = aheadBy(context, head.body.time)
   if (ahead !== undefined) throw new IgorError('HANDOFF_REJECTED', `that node's clock is ${ahead} ahead of this one's`)
+  if ('instrument' in head.body) checkVersion(head.body)
   if (head.body.agent !== agent) throw violation(peer, 'the head that it offers belongs to another agent')
   const byOwner = head.body.kind === 'genesis'
   if (head.body.kind === 'genesis' && head.body.authority !== peer)

@@ -166,7 +166,10 @@ const offer = async (
   )
   const answer = await hearAnswer(channel, { clock: context.clock, ...(signal ? { signal } : {}) })
   if (answer.type === 'reject')
-    throw new IgorError('HANDOFF_REJECTED', `${channel.peer} does not take ${ledger.agent}: ${answer.text('reason', 1024)}`)
+    throw new IgorError(
+      answer.has('code') && answer.text('code', 64) === 'VERSION_UNKNOWN' ? 'VERSION_UNKNOWN' : 'HANDOFF_REJECTED',
+      `${channel.peer} does not take ${ledger.agent}: ${answer.text('reason', 1024)}`,
+    )
   if (answer.type !== 'ready') throw violation(channel.peer, `${answer.type} instead of ready`)
   const bytes = answer.bytes('ready', 1024)
   const { ready } = readReady(bytes)

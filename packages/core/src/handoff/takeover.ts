@@ -6,6 +6,7 @@
  */
 import { decodeRecord, decodeSegment, extendChain, type JournalEntry, type LineageRecord, makeReady } from '@igor/lineage'
 import { nowMs } from '../agent/context.ts'
+import { versionSince } from '../agent/journal.ts'
 import { countRefs, nameOf } from '../agent/state.ts'
 import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
@@ -17,7 +18,7 @@ import { asError, messageOf } from '../thrown.ts'
 import { pullManifest, pullState } from './copy.ts'
 import { accept } from './decide.ts'
 import type { Inbound } from './inbound.ts'
-import { checkGuest, checkHouse, checkMigration } from './policy.ts'
+import { checkGuest, checkHouse, checkMigration, checkVersion } from './policy.ts'
 import { ID_BYTES, MAX_RECORD, reject } from './protocol.ts'
 
 /** From a ready to the recover that embeds it: the witness only has to write it. */
@@ -53,6 +54,8 @@ export const takeIn = async (inbound: Inbound, { agent, from, puller, recover }:
   // One that stands still here, ahead of its witness by what was never cosigned, is given back like to anybody else.
   const stuck = mine?.row.state === 'active-owner' && mine.chain.cosigned?.id.equals(chain.head.id) === true ? mine : undefined
   if (mine !== undefined && stuck === undefined) await inbound.reconcile(mine, { chain, records })
+  const version = versionSince(chain, records)
+  if (version !== undefined) checkVersion(version)
   const manifest = await pullManifest(context, puller, chain)
   checkGuest(inbound.house(), manifest)
   checkMigration(context.peer, context.price, manifest)

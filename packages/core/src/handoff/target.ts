@@ -23,7 +23,7 @@ import { type Copy, dropCopy, placeCopy, pullManifest, pullState } from './copy.
 import { decisionOn, type Ground, prepareGround } from './decide.ts'
 import type { Inbound } from './inbound.ts'
 import { judgeCopy } from './judgement.ts'
-import { checkGuest, checkSource } from './policy.ts'
+import { checkGuest, checkSource, checkVersion } from './policy.ts'
 import { clockDifference, MAX_RECORD, reject } from './protocol.ts'
 import { applyTail, hearTail, type Tail } from './tail.ts'
 import { decide } from './verdict.ts'
@@ -66,6 +66,7 @@ export const arrive = async (
       // What it shows may be the proof.
       context.forks.check(peer)
       checkSource(first.chain, peer)
+      if (first.chain.state !== null) checkVersion(first.chain.state.body)
       copied = true
       const manifest = await pullManifest(context, puller, first.chain)
       checkGuest(inbound.house(), manifest)

@@ -74,7 +74,7 @@ export const giveBirth = async (context: Context, executor: Executor, birth: Bir
   const { cid, rows } = moduleRows(given.module)
   const module = cid.toString()
   const limits = { maxMemoryBytes: manifest.limits.maxMemoryBytes, granted: granted(manifest) }
-  const { instrument } = await executor.load(module, async () => given.module, limits)
+  await executor.load(module, async () => given.module, limits)
   const born = owner.newAgent()
   const init = given.init ?? new Uint8Array()
   const time = context.clock.now()
@@ -100,7 +100,6 @@ export const giveBirth = async (context: Context, executor: Executor, birth: Bir
       sign: born.sign,
       delta: result.delta,
       host: part,
-      instrument,
     })
     onborn(ledger, init, { placed, born: { result, time } })
     return ledger

@@ -4,6 +4,7 @@
  * @module
  */
 import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
+import { isKnownVersion, versionText } from '@igor/sandbox'
 import { MAX_BUDGET } from '../agent/budget.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { appliesOrder } from '../agent/history.ts'
@@ -112,6 +113,9 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     throw new IgorError('BAD_REQUEST', 'this node was made without what serves a witness (witnessOffice)')
   const service = witnessOptions ? await office?.open(place, witnessOptions, forks.shown) : undefined
   const serving = service === undefined ? undefined : { service, access: witnessAccess(() => keeper) }
+  const { version } = options
+  if (version !== undefined && !isKnownVersion(version))
+    throw new IgorError('BAD_REQUEST', `this node cannot run agents by ${versionText(version)}`)
   const context: Context = {
     ...place,
     network,
@@ -121,6 +125,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     fence: new TextEncoder().encode(slot),
     price: policy.price ?? 0n,
     keep: policy.keep === 'all' ? Number.POSITIVE_INFINITY : Math.max(1, policy.keep ?? DEFAULT_KEEP),
+    ...(version === undefined ? {} : { version }),
     forks,
     verified: new Set(),
     signal: ended.signal,
@@ -128,7 +133,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   }
   const links: Links = createLinks({ context, own: serving, servers: (witness) => peers?.servers(witness) ?? [] })
   const name = options.name ?? nodeNameOf(network.id)
-  const executor = createExecutor(platform.threads, clock)
+  const executor = createExecutor(platform.threads, clock, version === undefined ? {} : { version })
 
   let telling = false
   let stopping = false

@@ -6,7 +6,7 @@
  * @module
  */
 import { type Chain, type JournalEntry, LineageError, type LineageRecord } from '@igor/lineage'
-import { CURRENT, isKnownVersion, sameVersion, VERSIONS, type Version } from '@igor/sandbox'
+import { CURRENT, isKnownVersion, sameVersion, VERSIONS, type Version, versionText } from '@igor/sandbox'
 import { createRoots } from '../agent/present.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor } from '../execution/executor.ts'
@@ -76,8 +76,6 @@ const obstacle = async ({ start, steps, pruned }: Span, library: Library): Promi
   }
   return undefined
 }
-
-const versionText = ({ instrument, costTable }: Version): string => `instrumentation ${instrument} with cost table ${costTable}`
 
 const versionOf = (steps: Span['steps']): Version => {
   const body = steps[0]?.record.body
