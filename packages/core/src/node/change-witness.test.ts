@@ -73,6 +73,7 @@ describe('an owner gives an agent another witness', () => {
   it('from elsewhere, to none, and back', async () => {
     const [seed = ''] = await a.exportKeys()
     await b.importKey(Uint8Array.from(seed.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)))
+    await eventually(b, () => b.agents().some((one) => one.agent === agent.id))
     await b.agent(agent.id).changeWitness(null)
     expect(agent.status).toMatchObject({ witness: null, here: true })
     expect(agent.status.leaseMs).toBeUndefined()

@@ -3,19 +3,15 @@
  *
  * @module
  */
-import { makeReady, readReady, type SignedOrder } from '@igor/lineage'
 import { isKnownVersion, versionText } from '@igor/sandbox'
-import { MAX_BUDGET } from '../agent/budget.ts'
-import { type Context, nowMs } from '../agent/context.ts'
-import { appliesOrder } from '../agent/history.ts'
+import type { Context } from '../agent/context.ts'
 import { DEFAULT_KEEP } from '../agent/retention.ts'
-import type { Agent, AgentEvent, ImportOptions, Move, Node, NodeEvent, NodeOptions, RecoverOptions } from '../api.ts'
+import type { Node, NodeEvent, NodeOptions } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { createExecutor } from '../execution/pool.ts'
-import { importFile } from '../files/file.ts'
 import { createArrivals } from '../handoff/arrivals.ts'
 import type { Inbound } from '../handoff/inbound.ts'
-import { checkGuest, checkHouse, DEFAULT_MAX_AGENTS, roomOf } from '../handoff/policy.ts'
+import { checkHouse, roomOf } from '../handoff/policy.ts'
 import { HANDOFF_PROTOCOL } from '../handoff/protocol.ts'
 import { openIdentity, type Residence, settleIdentity } from '../identity.ts'
 import { nodeNameOf } from '../names.ts'
@@ -23,8 +19,7 @@ import type { Platform } from '../platform.ts'
 import { BLOCKS_PROTOCOL, serveBlocks } from '../protocols/blocks.ts'
 import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '../protocols/order.ts'
 import type { Said, SaidAgent } from '../protocols/presence.ts'
-import { makeProof, serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
-import { hearAnswer, say, violation } from '../protocols/wire.ts'
+import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { withJudge } from '../replay/verify.ts'
 import { fenceStore } from '../store/boot-fence.ts'
@@ -32,22 +27,24 @@ import { witnessAccess } from '../witness/keeper.ts'
 import { createLinks, type Links } from '../witness/links.ts'
 import type { WitnessOffice } from '../witness/office.ts'
 import { createAccess } from './access.ts'
-import { checkChange } from './change-witness.ts'
+import { createComebacks } from './comebacks.ts'
 import { createEmitter } from './emitter.ts'
 import type { Forks, openForks } from './forks.ts'
 import { createHandle, type Handles } from './handle.ts'
+import { listenTo } from './listen.ts'
+import { findAgent, findPeer } from './lookup.ts'
 import { createMeetings } from './meetings.ts'
+import { obey } from './obey.ts'
 import { openOwner } from './owner.ts'
 import { openPeers } from './peers.ts'
 import { createHostProver } from './proof-of-host.ts'
+import { requestReady, signReady } from './readies.ts'
 import { openResidents } from './residents.ts'
 import { listStatuses, statusOf } from './statuses.ts'
 import { createUpgrades } from './upgrades.ts'
 
 /** Listeners hear of changes at most this often. */
 const TELL_MS = 100
-/** A ready in a file: a day to carry it. */
-const FILE_READY_MS = 24 * 60 * 60_000
 /** Channels of one protocol that a peer may hold open: pages watch every agent in sight. */
 const MAX_WATCHES = 128
 const MAX_CHANNELS = 16
@@ -225,7 +222,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     readyForFile: async (peer) => {
       forks.check(peer)
       checkHouse(house(), peer)
-      return signReady()
+      return signReady(context)
     },
   }
   arrivals = createArrivals(inbound)
@@ -241,55 +238,10 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
           isOwner: access.isOwner,
         })
 
-  /** For a file: which agent it will hold is not known yet. */
-  const signReady = async (): Promise<Uint8Array> => {
-    const { bytes } = await makeReady(
-      {
-        agent: null,
-        handoff: crypto.random(16),
-        to: network.id,
-        incarnation: identity.incarnation,
-        price: context.price,
-        nonce: crypto.random(32),
-        expiry: nowMs(clock) + FILE_READY_MS,
-      },
-      context.sign,
-    )
-    return bytes
-  }
-
   const known = (agent: string) => {
     const found = statusOf(sources, agent)
     if (found === undefined) throw new IgorError('UNKNOWN_AGENT', `no node in sight hosts ${agent}`)
     return found
-  }
-
-  /** @param from the peer that brought the order; undefined: this node's own user */
-  const apply = async ({ order, bytes }: SignedOrder, from?: string): Promise<Move | undefined> => {
-    const hosted = residents.hosted(order.agent)
-    if (hosted === undefined) {
-      const row = residents.ledger(order.agent)?.row
-      if (row?.state === 'recovery-required') throw new IgorError('AGENT_HALTED', `it is halted here: ${row.why}`)
-      throw new IgorError('NOT_AUTHORITATIVE', `${order.agent} does not live here`)
-    }
-    const { records, lastOrder } = hosted.ledger
-    if (order.n <= lastOrder) {
-      // Sent again because its answer was lost: it was applied.
-      if (order.kind !== 'move' && records.some((record) => appliesOrder(record, bytes))) return undefined
-      throw new IgorError('BAD_ORDER', `order ${order.n} is not newer than the last one applied (${lastOrder})`)
-    }
-    if (order.kind === 'move') return residents.move(order.agent, await reachable(order.to), [bytes], ended.signal)
-    if (order.kind === 'witness') await checkChange(context, hosted, order.to)
-    const { kind, n } = order
-    if (order.kind === 'fund' && hosted.ledger.meter.budget + order.amount > MAX_BUDGET)
-      throw new IgorError('BAD_ORDER', `a budget is at most ${MAX_BUDGET} microcents`)
-    if (order.kind !== 'upgrade') await hosted.order({ kind, n, bytes })
-    else {
-      const module = await upgrades.fetch(order.agent, order.module, from)
-      await upgrades.check(hosted, module)
-      await hosted.order({ kind, n, bytes, module })
-    }
-    return undefined
   }
 
   /** Makes sure that a peer that was only heard of can be opened a channel to. */
@@ -302,6 +254,12 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     return peer
   }
 
+  const apply: Handles['apply'] = (order, from?: string) =>
+    obey({ context, residents, upgrades, reachable, signal: ended.signal }, order, from)
+  const listen: Handles['listen'] = (agent, listener) =>
+    listenTo({ residents, changes, status: (one) => statusOf(sources, one) }, agent, listener)
+  const find = (nameOrId: string): string => findAgent(statuses(), nameOrId)
+
   const deliver = async (agent: string, id: Uint8Array, message: Uint8Array): Promise<void> => {
     const hosted = residents.hosted(agent)
     if (hosted === undefined) throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
@@ -310,45 +268,10 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     await hosted.deliver(id, message)
   }
 
-  const listen = (agent: string, listener: (event: AgentEvent) => void): (() => void) => {
-    const off = residents.events(agent).on(listener)
-    let last = ''
-    const tellStatus = (): void => {
-      const status = statusOf(sources, agent)
-      if (status === undefined) return
-      // Others' ticks change the node too: only what is news of this agent goes to whoever watches it.
-      const { head, state, host, inbox, reason, owned } = status
-      const news = JSON.stringify([head, state, host, inbox, reason, owned])
-      if (news === last) return
-      last = news
-      listener({ type: 'status', status })
-    }
-    const hosted = residents.hosted(agent)
-    tellStatus()
-    for (const line of hosted?.logs ?? []) listener({ type: 'log', ...line })
-    if (hosted?.view !== undefined) {
-      const { tick, ...view } = hosted.view
-      listener({ type: 'view', tick, view })
-    }
-    const offchange = changes.on(tellStatus)
-    return () => {
-      off()
-      offchange()
-    }
-  }
-
   const resolve = async (peer: string, signal?: AbortSignal): Promise<string> => {
     if (peer.endsWith(`/p2p/${network.id}`)) return network.id
     if (peer.startsWith('/')) return network.connect(peer, signal)
-    const list = heard.list()
-    if (peer === network.id || list.some((one) => one.id === peer)) return peer
-    if (peer === name) return network.id
-    const named = list.filter((one) => one.name === peer || (peer.length >= 6 && one.id.endsWith(peer)))
-    const [only] = named
-    if (named.length > 1) throw new IgorError('AMBIGUOUS_NAME', `${named.length} peers are called ${peer}: give a peer id`)
-    if (only !== undefined) return only.id
-    if (/^12D3Koo\w{40,60}$/.test(peer)) return peer
-    throw new IgorError('UNKNOWN_PEER', `no peer ${peer} in sight: give a peer id, a name that "peers" shows, or a multiaddr`)
+    return findPeer({ id: network.id, name }, heard.list(), peer)
   }
 
   const handles: Handles = {
@@ -362,20 +285,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     deliver,
     resolve,
     witnessOf: (peer) => (peer === network.id ? service?.id : heard.said().find((said) => said.peer === peer)?.witness) ?? peer,
-    requestReady: async (peer, signal) => {
-      const to = await resolve(peer, signal)
-      forks.check(to)
-      const channel = await network.open(to, HANDOFF_PROTOCOL, signal ? { signal } : {})
-      try {
-        await say(channel, { type: 'ready?' }, signal)
-        const answer = await hearAnswer(channel, { clock, ...(signal ? { signal } : {}) })
-        const bytes = answer.bytes('ready', 1024)
-        if (readReady(bytes).ready.to !== channel.peer) throw violation(channel.peer, 'its ready is signed by somebody else')
-        return bytes
-      } finally {
-        await channel.close().catch(() => {})
-      }
-    },
+    requestReady: async (peer, signal) => requestReady(context, await resolve(peer, signal), signal),
     listen,
     onchange: (listener) => changes.on(listener),
     judge: (task) => withJudge(platform, task),
@@ -401,75 +311,10 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       network.handle(WITNESS_PROTOCOL, office.serve(context, serving.service, serving.access), { maxPerPeer: MAX_CHANNELS }),
     )
 
+  const comebacks = createComebacks({ handles, executor, policy, house, service, heard, onchange: changed })
+
   heard.start()
   keeper?.start()
-
-  const find = (nameOrId: string): string => {
-    const all = statuses()
-    const exact = all.find((one) => one.agent === nameOrId)
-    if (exact !== undefined) return exact.agent
-    const prefix = nameOrId.startsWith('did:key:') ? nameOrId : `did:key:${nameOrId}`
-    const matches = all.filter((one) => one.name === nameOrId || (nameOrId.length >= 4 && one.agent.startsWith(prefix)))
-    // A stranger may call its agent as it likes: one's own comes first.
-    const own = matches.filter((one) => one.here || one.owned)
-    const [only] = own.length === 1 ? own : matches
-    if (only === undefined) throw new IgorError('UNKNOWN_AGENT', `no agent ${nameOrId} here or at the peers in sight`)
-    if (matches.length > 1 && own.length !== 1) {
-      throw new IgorError(
-        'AMBIGUOUS_NAME',
-        `${nameOrId} means ${matches.map((one) => one.agent).join(', ')}: give more of the DID`,
-      )
-    }
-    return only.agent
-  }
-
-  const takeFile = async (file: Uint8Array, given: ImportOptions): Promise<Agent> => {
-    const imported = await importFile(context, file, {
-      signer: (chain) => (owner.learn(chain.genesis.body) ? owner.signer(chain.agent) : undefined),
-      force: given.force ?? false,
-      ...(given.witness === undefined ? {} : { witness: given.witness?.split('/p2p/').at(-1) ?? null }),
-      executor,
-      admit: (manifest) => {
-        if (store.damaged)
-          throw new IgorError('STORE_DAMAGED', 'the data of this node was damaged: import it into a node with a new data folder')
-        if (roomOf(house()) === 0)
-          throw new IgorError('QUOTA', `this node has no room for another agent (${policy.maxAgents ?? DEFAULT_MAX_AGENTS})`)
-        checkGuest(house(), manifest)
-      },
-    })
-    // How long it was carried: since its handoff record, by both clocks.
-    residents.arrived({ ...imported, since: clock.elapsed() - Math.max(0, nowMs(clock) - imported.leftAt) })
-    changed()
-    return createHandle(imported.ledger.agent, handles)
-  }
-
-  const recover = async (agent: string, given: RecoverOptions = {}): Promise<Agent> => {
-    const { signal } = given
-    const sign = owner.signer(agent)
-    const to = given.to === undefined ? network.id : await resolve(given.to, signal)
-    const known = (await service?.chain(agent))?.witness ?? residents.ledger(agent)?.chain.witness
-    if (known === null) return recoverAlone(agent, to, given)
-    const proof = await makeProof(agent, network.id, nowMs(clock), sign)
-    // Its host, who could say which it is, may be gone.
-    const inSight = heard.said().flatMap(({ witness }) => witness ?? [])
-    for (const witness of known === undefined ? new Set(inSight) : [known]) {
-      try {
-        await (await links.to(witness, [], signal)).takeover(agent, { to, proof }, signal)
-        return createHandle(agent, handles)
-      } catch (error) {
-        if (known !== undefined || !(error instanceof IgorError) || error.code !== 'UNKNOWN_AGENT') throw error
-      }
-    }
-    return recoverAlone(agent, to, given)
-  }
-
-  /** From here one life rests on the owner's word. */
-  const recoverAlone = async (agent: string, to: string, given: RecoverOptions): Promise<Agent> => {
-    const handle = createHandle(agent, handles)
-    await takeFile(await handle.export(given), { force: given.force ?? false })
-    if (to !== network.id) await handle.moveTo(to, given)
-    return handle
-  }
 
   return {
     id: network.id,
@@ -481,10 +326,10 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     spawn: async (given) => createHandle((await residents.spawn(given, owner)).agent, handles),
     import: async (file, given = {}) => {
       if (given.key !== undefined) await owner.add(given.key)
-      return takeFile(file, given)
+      return comebacks.import(file, given)
     },
     agent: (nameOrId) => createHandle(find(nameOrId), handles),
-    recover: (nameOrId, given) => recover(find(nameOrId), given),
+    recover: (nameOrId, given) => comebacks.recover(find(nameOrId), given),
     handOver: async (peer, given = {}) => {
       const to = await reachable(await resolve(peer, given.signal))
       if (to === network.id) throw new IgorError('BAD_REQUEST', 'an agent is handed over to another node')
@@ -494,7 +339,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     peers: () => heard.list().map((peer) => (forks.convicts(peer.id) ? { ...peer, forked: true } : peer)),
     proofs: forks.list,
     connect: (multiaddr, given = {}) => network.connect(multiaddr, given.signal),
-    ready: signReady,
+    ready: () => signReady(context),
     exportKeys: async () => owner.seeds(),
     importKey: async (seed) => {
       await owner.add(seed)
