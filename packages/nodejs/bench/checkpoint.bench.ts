@@ -4,19 +4,17 @@
  *
  * @module
  */
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openLogStore } from '@igor/core'
-import { didOf, peerIdOf, publicKeyOf, signerOfSeed } from '@igor/lineage'
+import { didOf, publicKeyOf, signerOfSeed } from '@igor/lineage'
 import { median, report, spread } from '../../../scripts/bench-report.mjs'
-import type { Context } from '../../core/src/agent/context.ts'
 import { bear } from '../../core/src/agent/found.ts'
 import { emptyHostPart, type HostPart } from '../../core/src/agent/host-part.ts'
 import { moduleRows } from '../../core/src/agent/modules.ts'
 import { createExecutor } from '../../core/src/execution/pool.ts'
 import { parseManifest } from '../../core/src/manifest.ts'
-import { nodeClock, nodeCrypto, nodeThreads, openFiles } from '../src/index.ts'
+import { nodeThreads } from '../src/index.ts'
+import { benchContext } from './context.ts'
 
 const MIB = 1024 * 1024
 const TIMES = 20
@@ -24,23 +22,8 @@ const WARM_UP = 5
 /** A chunk is 1/4096 of it. */
 const TARGET_PERCENT = 5
 
-const clock = nodeClock()
-const crypto = nodeCrypto()
-const folder = await mkdtemp(join(tmpdir(), 'igor-bench-'))
-const seed = crypto.random(32)
-const store = await openLogStore(await openFiles(join(folder, 'data')), { random: (length) => crypto.random(length) })
-const signer = await crypto.signer(seed)
-/** As much of a node as a checkpoint takes. */
-const context = {
-  clock,
-  crypto,
-  store,
-  peer: peerIdOf(publicKeyOf(seed)),
-  sign: (message) => signer.sign(message),
-  incarnation: crypto.random(16),
-  fence: new TextEncoder().encode('main'),
-  price: 0n,
-} as Pick<Context, 'clock' | 'crypto' | 'store' | 'peer' | 'sign' | 'incarnation' | 'fence' | 'price'> as Context
+const { context, folder, close } = await benchContext()
+const { clock, crypto, store } = context
 
 const executor = createExecutor(nodeThreads(), clock)
 const wasm = await readFile(new URL('../../../agents/ballast/ballast.wasm', import.meta.url))
@@ -126,6 +109,5 @@ try {
   report({ what: '  of all changed', value: (100 * median(one)) / median(whole), unit: '%', atMost: TARGET_PERCENT })
 } finally {
   await executor.close()
-  await store.close()
-  await rm(folder, { recursive: true, force: true })
+  await close()
 }

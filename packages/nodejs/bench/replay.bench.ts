@@ -4,16 +4,11 @@
  *
  * @module
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { openLogStore } from '@igor/core'
-import { didOf, peerIdOf, publicKeyOf, signerOfSeed } from '@igor/lineage'
+import { didOf, publicKeyOf, signerOfSeed } from '@igor/lineage'
 import { median, report } from '../../../scripts/bench-report.mjs'
 import { advanceHost } from '../../core/src/agent/advance.ts'
 import { createRunner } from '../../core/src/agent/attempt.ts'
 import { hexOf } from '../../core/src/agent/blocks.ts'
-import type { Context } from '../../core/src/agent/context.ts'
 import { bear } from '../../core/src/agent/found.ts'
 import { emptyHostPart } from '../../core/src/agent/host-part.ts'
 import type { Ledger } from '../../core/src/agent/ledger.ts'
@@ -23,30 +18,16 @@ import { keys } from '../../core/src/keys.ts'
 import { parseManifest } from '../../core/src/manifest.ts'
 import { replay } from '../../core/src/replay/replay.ts'
 import { buildAgent, type Code, count, i32, less, load, store } from '../../core/src/worker/fixtures/wasm.ts'
-import { nodeClock, nodeCrypto, nodeThreads, openFiles } from '../src/index.ts'
+import { nodeThreads } from '../src/index.ts'
+import { benchContext } from './context.ts'
 
 const ROUNDS = 5
 /** Five times the speed, and eight tenths of it. */
 const TARGET_LIGHT = 20
 const TARGET_HEAVY = 125
 
-const clock = nodeClock()
-const crypto = nodeCrypto()
-const folder = await mkdtemp(join(tmpdir(), 'igor-bench-'))
-const seed = crypto.random(32)
-const disk = await openLogStore(await openFiles(join(folder, 'data')), { random: (length) => crypto.random(length) })
-const signer = await crypto.signer(seed)
-const context = {
-  clock,
-  crypto,
-  store: disk,
-  peer: peerIdOf(publicKeyOf(seed)),
-  sign: (message) => signer.sign(message),
-  incarnation: crypto.random(16),
-  fence: new TextEncoder().encode('main'),
-  price: 0n,
-  report: () => {},
-} as Pick<Context, 'clock' | 'crypto' | 'store' | 'peer' | 'sign' | 'incarnation' | 'fence' | 'price' | 'report'> as Context
+const { context, close } = await benchContext()
+const { clock, crypto, store: disk } = context
 
 const host = createExecutor(nodeThreads(), clock, { maxThreads: 1 })
 const judge = createExecutor(nodeThreads(), clock, { maxThreads: 1 })
@@ -163,6 +144,5 @@ try {
 } finally {
   await host.close()
   await judge.close()
-  await disk.close()
-  await rm(folder, { recursive: true, force: true })
+  await close()
 }
