@@ -23,7 +23,7 @@ const WARM_UP = 5
 const TARGET_PERCENT = 5
 
 const { context, folder, close } = await benchContext()
-const { clock, crypto, store } = context
+const { clock, crypto } = context
 
 const executor = createExecutor(nodeThreads(), clock)
 const wasm = await readFile(new URL('../../../agents/ballast/ballast.wasm', import.meta.url))
