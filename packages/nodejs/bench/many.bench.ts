@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { type Clock, createCoreNode, openLogStore } from '@igor/core'
 import { median, report, spread } from '../../../scripts/bench-report.mjs'
 import { createExecutor } from '../../core/src/execution/pool.ts'
-import { createMemoryHub } from '../../core/src/network/in-process.ts'
+import { createMemoryHub } from '../../core/src/network/memory-hub.ts'
 import { buildAgent, count, i32 } from '../../core/src/worker/fixtures/wasm.ts'
 import { nodeClock, nodeCrypto, nodeThreads, openFiles } from '../src/index.ts'
 

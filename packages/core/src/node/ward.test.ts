@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { inThreads } from '../execution/in-thread.ts'
 import { besideNetwork } from '../network/beside.ts'
-import { createMemoryHub } from '../network/in-process.ts'
+import { createMemoryHub } from '../network/memory-hub.ts'
 import type { Platform, Store } from '../platform.ts'
 import { openLogStore } from '../store/log-store.ts'
 import { makeDisk } from '../testing/memory-files.ts'

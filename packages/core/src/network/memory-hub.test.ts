@@ -1,5 +1,5 @@
 import { networkSuite, STRANGER } from '../testing/network.ts'
-import { createMemoryHub } from './in-process.ts'
+import { createMemoryHub } from './memory-hub.ts'
 
 networkSuite(async () => {
   const hub = createMemoryHub()

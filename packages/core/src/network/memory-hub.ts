@@ -1,5 +1,5 @@
 /**
- * Networks in one process: peers of one hub reach each other, until a line is cut. For a tab that acts
+ * A network in memory: peers of one hub reach each other, until a line is cut. For a tab that acts
  * for a closed one, for tests, and for whoever simulates many nodes.
  *
  * @module
