@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { REGRESSIONS, simulate } from '../sim.mjs'
 import { bundle } from './bundle.mjs'
 import { compareEngines } from './engines.mjs'
-import { findPlanted } from './planted.mjs'
+import { findPlanted, misplaced } from './planted.mjs'
 
 /** CI takes its time; whoever tests at a desk gets a taste. */
 const IS_LONG = process.env.IGOR_SIM === 'long'
@@ -39,6 +39,8 @@ async function simStage() {
   for (const { seed, node, page } of await compareEngines(await bundle(), seeds))
     count(node === page, `seed ${seed} is another run in a page: ${page} for ${node}`)
 
+  const lost = await misplaced()
+  count(lost.length === 0, `planted in source that is not there any more: ${lost.join('; ')}`)
   if (!IS_LONG) return { passed, failed }
   await findPlanted({
     ondone: ({ name, seeds: after, within }) => {
