@@ -5,7 +5,7 @@ import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expectHistory, expectOneHost } from './fixtures/agents.ts'
 import { hasEtcd, startEtcd } from './fixtures/etcd.ts'
-import { conclude, expectStatus, lastTick, runWitnessed, table } from './fixtures/failover.ts'
+import { conclude, expectConnected, expectStatus, lastTick, runWitnessed, table } from './fixtures/failover.ts'
 import { twoNetworks } from './fixtures/netns.ts'
 import { freePort, type Server, type Verdict } from './fixtures/server.ts'
 import { slowness } from './fixtures/slowness.ts'
@@ -33,7 +33,7 @@ test('a closed tab: its agent goes on at the server', async ({ server, tab }) =>
   await expectStatus(home, agent, { host: home.peerId, here: true, state: 'active', epoch: 2 })
   await log.above(lastTick(log))
   const verdict = await verify(home, agent)
-  conclude({ what: 'a tab is closed', at, limitMs: 3500 * (await slowness()), before, logs: [log], verdict })
+  await conclude({ what: 'a tab is closed', at, limitMs: 3500 * (await slowness()), before, logs: [log], verdict })
 })
 
 test('a reload keeps its own: the release is taken back', async ({ server, tab }) => {
@@ -49,7 +49,15 @@ test('a reload keeps its own: the release is taken back', async ({ server, tab }
   await again.sees(agent, again.peerId)
   await log.above(before + 20)
   const verdict = await verify(home, agent)
-  conclude({ what: 'a tab is reloaded', at, limitMs: 3500 * (await slowness()), before, logs: [log], verdict, last: before })
+  await conclude({
+    what: 'a tab is reloaded',
+    at,
+    limitMs: 3500 * (await slowness()),
+    before,
+    logs: [log],
+    verdict,
+    last: before,
+  })
   expectHistory(verdict, agent, [again.peerId])
 })
 
@@ -67,7 +75,7 @@ test('a closed tab with another one of the browser: one of them or the server ha
   const before = lastTick(log)
   await log.above(before + 30)
   const verdict = await verify(home, agent)
-  conclude({
+  await conclude({
     what: 'a tab is closed, another is open',
     at,
     limitMs: 3500 * (await slowness()),
@@ -95,7 +103,7 @@ test('a killed browser: its agent goes on at the server', async ({ server, ownBr
   await expectStatus(home, agent, { host: home.peerId, here: true, state: 'active', epoch: 2 })
   await log.above(before)
   const verdict = await verify(home, agent)
-  conclude({ what: 'a browser is killed', at, limitMs: await limit(), before, logs: [log], verdict })
+  await conclude({ what: 'a browser is killed', at, limitMs: await limit(), before, logs: [log], verdict })
 })
 
 test('a frozen tab: when it comes back it ticks nothing that it lost, and knows where its agent is', async ({
@@ -117,7 +125,7 @@ test('a frozen tab: when it comes back it ticks nothing that it lost, and knows 
   await first.sees(agent, home.peerId)
   await log.above(lastTick(log) + 20)
   const verdict = await verify(home, agent)
-  conclude({ what: 'a tab is frozen for longer than its lease', at, limitMs: await limit(), before, logs: [log], verdict })
+  await conclude({ what: 'a tab is frozen for longer than its lease', at, limitMs: await limit(), before, logs: [log], verdict })
   expectHistory(verdict, agent, [first.peerId, home.peerId])
   await expectOneHost(agent, home.peerId, { servers: [home], tabs: [first] })
 })
@@ -138,7 +146,7 @@ test('a killed server: its agents go on at their witness; started again it knows
   await expectStatus(home, agent, { host: home.peerId, here: true, state: 'active', epoch: 2 })
   await other.above(lastTick(log))
   const verdict = await verify(home, agent)
-  conclude({ what: 'a server is killed', at, limitMs: await limit(), before, logs: [log, other], verdict })
+  await conclude({ what: 'a server is killed', at, limitMs: await limit(), before, logs: [log, other], verdict })
 })
 
 test('a stopped process: when it wakes it ticks nothing, and knows that its agent moved', async ({ server }) => {
@@ -157,7 +165,7 @@ test('a stopped process: when it wakes it ticks nothing, and knows that its agen
   await expectStatus(far, agent, { host: home.peerId, here: false, state: 'active', epoch: 2 })
   await own.above(lastTick(log) + 5)
   const verdict = await verify(home, agent)
-  conclude({
+  await conclude({
     what: 'a process is stopped for longer than its lease',
     at,
     limitMs: await limit(),
@@ -191,7 +199,14 @@ test('a data folder set back: it goes on from what its witness has', async ({ se
   await expectStatus(far, agent, { host: far.peerId, here: true, state: 'active', epoch: 2 })
   await log.above(before + 5)
   const verdict = await verify(far, agent)
-  conclude({ what: 'a data folder is restored from an older copy', at, limitMs: await limit(), before, logs: [log], verdict })
+  await conclude({
+    what: 'a data folder is restored from an older copy',
+    at,
+    limitMs: await limit(),
+    before,
+    logs: [log],
+    verdict,
+  })
   expectHistory(verdict, agent, [far.peerId, far.peerId])
 })
 
@@ -224,10 +239,11 @@ test('two machines import copies of one file: one wins, the other is told why', 
   expect(ran.map(({ code }) => code).sort(), said).toEqual([0, 1])
   expect(said).toMatch(/later history .* igor recover/)
   const winner = ran[0]?.code === 0 ? one : other
+  await expectStatus(winner, agent, { here: true, state: 'paused' })
   await winner.ask('resume', agent)
   await log.above(before + 5)
   const verdict = await verify(winner, agent)
-  conclude({ what: 'two machines import copies of one file', at, limitMs: await limit(), before, logs: [log], verdict })
+  await conclude({ what: 'two machines import copies of one file', at, limitMs: await limit(), before, logs: [log], verdict })
   expect(verdict.hosts.map(({ peer }) => peer)).toEqual([far.peerId, winner.peerId])
 })
 
@@ -242,6 +258,7 @@ test('its host is gone for good: its owner recovers it elsewhere', async ({ serv
   await far.ask('keys', 'export', '-o', keys)
   expect((await near.run('recover', agent)).stderr).toMatch(/does not hold the key/)
   await near.ask('keys', 'import', keys)
+  await expectConnected(near)
   expect((await near.run('recover', agent)).stderr, 'its holder lives').toMatch(/may still run somewhere for \d s/)
   const at = performance.now()
   await far.end('SIGKILL')
@@ -253,7 +270,7 @@ test('its host is gone for good: its owner recovers it elsewhere', async ({ serv
   }
   await log.above(before)
   const verdict = await verify(near, agent)
-  conclude({ what: 'its owner says `igor recover`', at, limitMs: await limit(), before, logs: [log], verdict })
+  await conclude({ what: 'its owner says `igor recover`', at, limitMs: await limit(), before, logs: [log], verdict })
   expectHistory(verdict, agent, [far.peerId, near.peerId])
 })
 
@@ -300,7 +317,7 @@ test('a witness down and back: the holder stands still, says so, and goes on', a
   await expectStatus(far, agent, { host: far.peerId, here: true, state: 'active', epoch: 1 })
   await log.above(before + 20)
   const verdict = await verify(far, agent)
-  conclude({ what: 'a witness is down, and back', at, limitMs: await limit(), before, logs: [log], verdict, last: before })
+  await conclude({ what: 'a witness is down, and back', at, limitMs: await limit(), before, logs: [log], verdict, last: before })
   await expectOneHost(agent, far.peerId, { servers: [home, far] })
 })
 
@@ -329,7 +346,7 @@ test('a cut network: the holder stops, a candidate on the side of the witness go
     await expectStatus(far, agent, { host: near.peerId, here: false, state: 'active', epoch: 2 })
     await logs[1].above(lastTick(logs[0]))
     const verdict = await verify(near, agent)
-    conclude({ what: 'the network is cut', at, limitMs: await limit(), before, logs, verdict })
+    await conclude({ what: 'the network is cut', at, limitMs: await limit(), before, logs, verdict })
     expectHistory(verdict, agent, [far.peerId, near.peerId])
   } finally {
     await networks.remove()
@@ -356,7 +373,7 @@ test('a witness in etcd: a member and a relay die, the agent goes on; its host d
     let before = lastTick(log)
     await log.above(before + 20)
     let verdict = await verify(far, agent)
-    conclude({
+    await conclude({
       what: 'a relay and an etcd member are killed',
       at,
       limitMs: await limit(),
@@ -372,7 +389,7 @@ test('a witness in etcd: a member and a relay die, the agent goes on; its host d
     await expectStatus(other, agent, { host: other.peerId, here: true, state: 'active', epoch: 2 })
     await log.above(before)
     verdict = await verify(other, agent)
-    conclude({ what: 'then its host', at, limitMs: await limit(), before, logs: [log], verdict })
+    await conclude({ what: 'then its host', at, limitMs: await limit(), before, logs: [log], verdict })
   } finally {
     await etcd.stop()
   }
