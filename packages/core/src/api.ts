@@ -185,6 +185,11 @@ export interface RecoverOptions extends Waiting {
   readonly to?: string
   /** Assert that the last holder is gone: from there one life rests on the owner. Where there is a witness it is not needed. */
   readonly force?: boolean
+  /**
+   * Where its witness is to be found, for an agent that nobody in sight has heard of: peer id, name or multiaddr. With
+   * `force` it asserts that its witness is gone, and this is the next one; null: none.
+   */
+  readonly witness?: string | null
 }
 
 export interface Peer {

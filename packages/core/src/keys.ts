@@ -23,6 +23,8 @@ export const keys = {
   records: (agent: string): string => `agent/${agent}/record/`,
   /** A slot that this node used to refuse: written once, like a record's, though the agent never lived here. */
   refusal: (agent: string, epoch: number, seq: number): string => `agent/${agent}/refusal/${hex(epoch)}.${hex(seq)}`,
+  /** Where a witness was reached last. */
+  witnessAt: (witness: string): string => `witness-at/${witness}`,
   /** A proof that somebody forked an agent. */
   fork: (signer: string, agent: string): string => `fork/${signer}/${agent}`,
   forks: 'fork/',

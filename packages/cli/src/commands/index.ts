@@ -24,6 +24,7 @@ import { simulateCommand } from './simulate.ts'
 import { upCommand } from './up.ts'
 import { verifyCommand } from './verify.ts'
 import { watchCommand } from './watch.ts'
+import { witnessCommand } from './witness.ts'
 
 export function commands(io: Io): Command[] {
   return [
@@ -42,6 +43,7 @@ export function commands(io: Io): Command[] {
     fundCommand,
     upgradeCommand,
     retireCommand,
+    witnessCommand,
     recoverCommand,
     exportCommand,
     importCommand,

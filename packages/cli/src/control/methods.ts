@@ -47,9 +47,10 @@ export interface Calls {
   fund: [Named & { amount: bigint }, AgentStatus]
   upgrade: [Named & { module: Uint8Array }, AgentStatus]
   retire: [Named, AgentStatus]
-  recover: [Named & { to?: string; force?: boolean }, AgentStatus]
+  changeWitness: [Named & { to: string | null }, AgentStatus]
+  recover: [Named & { to?: string; force?: boolean; witness?: string | null }, AgentStatus]
   export: [Named & { to?: string; ready?: Uint8Array }, { agent: string; name: string; file: Uint8Array }]
-  import: [{ file: Uint8Array; keys?: readonly Uint8Array[]; force?: boolean }, AgentStatus]
+  import: [{ file: Uint8Array; keys?: readonly Uint8Array[]; force?: boolean; witness?: string | null }, AgentStatus]
   passport: [Named, Passport]
   /** The same, and its ticks run again. */
   replay: [Named, Verification]
@@ -89,6 +90,10 @@ const text: Check<string> = (value) =>
   typeof value === 'string' && value.length > 0 && value.length <= MAX_TEXT
     ? value
     : fail(`not a text of 1 to ${MAX_TEXT} characters`)
+const nullable =
+  <T>(check: Check<T>): Check<T | null> =>
+  (value) =>
+    value === null ? null : check(value)
 const flag: Check<boolean> = (value) => (typeof value === 'boolean' ? value : fail('not true or false'))
 const lines: Check<number> = (value) =>
   Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_LOG_LINES
@@ -152,9 +157,20 @@ export const checks: { [K in CallName]: Check<Calls[K][0]> } & { [K in StreamNam
   fund: shape<Calls['fund'][0]>({ agent: text, amount: money }),
   upgrade: shape<Calls['upgrade'][0]>({ agent: text, module: bytes(MAX_FILE) }),
   retire: named,
-  recover: shape<Calls['recover'][0]>({ agent: text, to: optional(text), force: optional(flag) }),
+  changeWitness: shape<Calls['changeWitness'][0]>({ agent: text, to: nullable(text) }),
+  recover: shape<Calls['recover'][0]>({
+    agent: text,
+    to: optional(text),
+    force: optional(flag),
+    witness: optional(nullable(text)),
+  }),
   export: shape<Calls['export'][0]>({ agent: text, to: optional(text), ready: optional(bytes(MAX_READY)) }),
-  import: shape<Calls['import'][0]>({ file: bytes(MAX_FILE), keys: optional(seeds), force: optional(flag) }),
+  import: shape<Calls['import'][0]>({
+    file: bytes(MAX_FILE),
+    keys: optional(seeds),
+    force: optional(flag),
+    witness: optional(nullable(text)),
+  }),
   passport: named,
   replay: named,
   exportKeys: nothing,

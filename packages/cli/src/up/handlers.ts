@@ -53,6 +53,11 @@ export function createCalls({ node, info, stop }: Serving): CallHandlers {
       return handle.status
     },
     retire: order('retire'),
+    changeWitness: async ({ agent, to }, signal) => {
+      const handle = node.agent(agent)
+      await handle.changeWitness(to, { signal })
+      return handle.status
+    },
     recover: async ({ agent, ...options }, signal) => (await node.recover(agent, { ...options, signal })).status,
     export: async ({ agent, to, ready }, signal) => {
       const handle = node.agent(agent)
@@ -60,8 +65,8 @@ export function createCalls({ node, info, stop }: Serving): CallHandlers {
       const file = await handle.export({ signal, ...(target === undefined ? {} : { to: target }) })
       return { agent: handle.id, name: handle.status.name, file }
     },
-    import: async ({ file, keys = [], force }, signal) => {
-      const options = { signal, ...(force === undefined ? {} : { force }) }
+    import: async ({ file, keys = [], ...given }, signal) => {
+      const options = { signal, ...given }
       if (keys.length === 0) return (await node.import(file, options)).status
       return (await withRightKey(keys, (key) => node.import(file, { ...options, key }))).status
     },

@@ -177,7 +177,7 @@ export const createHosted = (options: HostedOptions): Hosted => {
         runner.unplace()
       } else if (ordered.changesWitness) {
         // Should it not happen after all, nothing is lost with its record.
-        if (ledger.open) await ledger.seal()
+        await settle()
         await ledger.seal(bytes)
       } else if (ordered.upgrade !== undefined) {
         refused = await changeModule(host, ordered.host, ordered.upgrade, bytes)
@@ -278,12 +278,16 @@ export const createHosted = (options: HostedOptions): Hosted => {
       outbox.fail(gone)
       return
     }
+    if (ledger.chain.changing !== null) {
+      turnAway(new IgorError('HANDOFF_PENDING', `${ledger.agent} is between two witnesses: send it again`))
+      return
+    }
     const started = clock.elapsed()
     try {
       // What ran by another version than this node's ends in a state: from there on it is this one.
       if (ledger.outdated) await settle()
       await obey(ledger.present ?? present)
-      if (isActive() && ledger.present !== undefined) await live(ledger.present, started)
+      if (ledger.chain.changing === null && isActive() && ledger.present !== undefined) await live(ledger.present, started)
     } catch (error) {
       // What the worker holds may be ahead of what is committed: go on from there.
       runner.unplace()

@@ -51,7 +51,7 @@ import { collectRetained } from './retained.ts'
 export const packFile = async (context: Context, ledger: Ledger, atState: Hosted['atState']): Promise<Uint8Array> => {
   const { current, records, unpin } = await atState(async () => ({
     current: ledger.current,
-    records: ledger.records,
+    records: counting(ledger),
     unpin: ledger.refs.pin(),
   }))
   try {
@@ -61,6 +61,12 @@ export const packFile = async (context: Context, ledger: Ledger, atState: Hosted
   } finally {
     unpin()
   }
+}
+
+/** A change of witness that has not happened yet is no part of the history; nothing but it was written since. */
+const counting = ({ chain, records }: Ledger): readonly LineageRecord[] => {
+  const at = records.findIndex(({ id }) => chain.changing?.record.id.equals(id))
+  return at < 0 ? records : records.slice(0, at)
 }
 
 const collect = async (context: Context, ledger: Ledger, current: Current): Promise<Iterable<Block>> => {

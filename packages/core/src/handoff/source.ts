@@ -10,7 +10,7 @@ import type { Ledger } from '../agent/ledger.ts'
 import type { Move, MovePhase } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Channel } from '../platform.ts'
-import { hearAnswer, inTime, say, violation } from '../protocols/wire.ts'
+import { type Fields, hearAnswer, inTime, say, violation } from '../protocols/wire.ts'
 import { isProgress } from '../replay/spans.ts'
 import { asError } from '../thrown.ts'
 import { checkMigration } from './policy.ts'
@@ -93,8 +93,8 @@ const leave = async (context: Context, options: MoveOut): Promise<Move> => {
   try {
     context.forks.check(peer)
     if (peer === context.peer) throw new IgorError('BAD_REQUEST', `${agent} lives at ${peer} already`)
-    const ready = await offer(context, channel, hosted, options.orders, signal)
-    const base = await precopy(context, channel, ledger, signal)
+    const offered = await offer(context, channel, hosted, options.orders, signal)
+    const { base, ready } = await precopy(context, channel, hosted, offered, signal)
     onprogress('stop', 0, 1)
     const stopped = await hosted.depart(async ({ change, since }) => {
       const prepared = change === undefined ? undefined : await ledger.prepare(change)
@@ -171,21 +171,34 @@ const offer = async (
       `${channel.peer} does not take ${ledger.agent}: ${answer.text('reason', 1024)}`,
     )
   if (answer.type !== 'ready') throw violation(channel.peer, `${answer.type} instead of ready`)
-  const bytes = answer.bytes('ready', 1024)
+  return readyIn(channel, answer, { ledger, manifest })
+}
+
+const readyIn = ({ peer }: Channel, fields: Fields, { ledger, manifest }: Pick<Hosted, 'ledger' | 'manifest'>): Uint8Array => {
+  const bytes = fields.bytes('ready', 1024)
   const { ready } = readReady(bytes)
-  if (ready.to !== channel.peer) throw violation(channel.peer, 'its ready is signed by somebody else')
-  if (ready.agent !== ledger.agent) throw violation(channel.peer, 'its ready is for another agent')
+  if (ready.to !== peer) throw violation(peer, 'its ready is signed by somebody else')
+  if (ready.agent !== ledger.agent) throw violation(peer, 'its ready is for another agent')
   checkMigration(ready.to, ready.price, manifest)
   return bytes
 }
 
-/** The state that the target has when little enough is left. */
-const precopy = async (context: Context, channel: Channel, ledger: Ledger, signal: AbortSignal | undefined): Promise<Base> => {
+/** The state that the target has when little enough is left, and the last ready that it gave. */
+const precopy = async (
+  context: Context,
+  channel: Channel,
+  hosted: Hosted,
+  offered: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly base: Base; readonly ready: Uint8Array }> => {
+  const { ledger } = hosted
+  let ready = offered
   for (let round = 1; ; round++) {
     const prepared = await hearAnswer(channel, { clock: context.clock, ms: COPY_MS, ...(signal ? { signal } : {}) })
     if (prepared.type === 'reject')
       throw new IgorError('HANDOFF_REJECTED', `${channel.peer} does not take ${ledger.agent}: ${prepared.text('reason', 1024)}`)
     if (prepared.type !== 'prepared') throw violation(channel.peer, `${prepared.type} instead of prepared`)
+    if (prepared.has('ready')) ready = readyIn(channel, prepared, hosted)
     const cid = prepared.cid('state')
     const bytes = await ledger.readBlock(cid.multihash.digest)
     // What it offered is dropped when somebody else has the agent.
@@ -194,7 +207,8 @@ const precopy = async (context: Context, channel: Channel, ledger: Ledger, signa
     if (bytes === undefined) throw violation(channel.peer, 'it prepared a state that was not offered')
     const block = decodeState(bytes)
     const now = ledger.current?.block
-    if (now === undefined || round >= MAX_ROUNDS || changedChunks(block, now).length <= MAX_TAIL_CHUNKS) return { cid, block }
+    if (now === undefined || round >= MAX_ROUNDS || changedChunks(block, now).length <= MAX_TAIL_CHUNKS)
+      return { base: { cid, block }, ready }
     await say(channel, { type: 'refresh' }, signal)
   }
 }

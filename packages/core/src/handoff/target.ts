@@ -28,8 +28,14 @@ import { clockDifference, MAX_RECORD, reject } from './protocol.ts'
 import { applyTail, hearTail, type Tail } from './tail.ts'
 import { decide } from './verdict.ts'
 
-/** How long a ready stands: pre-copy of 64 MiB over a slow line fits. */
-const READY_MS = 10 * 60_000
+/** Of all of it: pre-copy of 64 MiB over a slow line fits. */
+const MOVE_MS = 10 * 60_000
+/**
+ * How long a ready stands. A witness waits so long for a target that has died since, and the agent stands still until
+ * then: no longer than the source may take from `prepared` to its commit. Where copying took most of it there is a new one.
+ */
+const READY_MS = 60_000
+const FRESH_MS = READY_MS / 2
 /** The source may tick on this long between pre-copy and commit. */
 const COMMIT_MS = 60_000
 
@@ -45,8 +51,8 @@ export const arrive = async (
   let placed: Placed | undefined
   let decided = false
   let copied = false
-  // Whoever drips holds a place that others need; and what comes later than this is too late for its ready.
-  const limit = deadline(context.clock, READY_MS, `the move of ${agent}`, context.signal)
+  // Whoever drips holds a place that others need.
+  const limit = deadline(context.clock, MOVE_MS, `the move of ${agent}`, context.signal)
   try {
     const difference = clockDifference(context)
     difference.hear(fields)
@@ -70,25 +76,30 @@ export const arrive = async (
       copied = true
       const manifest = await pullManifest(context, puller, first.chain)
       checkGuest(inbound.house(), manifest)
-      const ready = await makeReady(
-        {
-          agent,
-          handoff,
-          to: context.peer,
-          incarnation: context.incarnation,
-          price: context.price,
-          nonce: context.crypto.random(32),
-          expiry: nowMs(context.clock) + READY_MS,
-        },
-        context.sign,
-      )
+      const promised = {
+        agent,
+        handoff,
+        to: context.peer,
+        incarnation: context.incarnation,
+        price: context.price,
+        nonce: context.crypto.random(32),
+      }
+      const promise = () => makeReady({ ...promised, expiry: nowMs(context.clock) + READY_MS }, context.sign)
+      let ready = await promise()
       await say(channel, { type: 'ready', ready: ready.bytes })
+      const prepare = async (copied: Copy): Promise<Footing> => {
+        const stale = ready.ready.expiry - nowMs(context.clock) < FRESH_MS
+        if (stale) ready = await promise()
+        const footing = await makeFooting(context, copied)
+        await say(channel, { type: 'prepared', state: copied.state.cid, ...(stale ? { ready: ready.bytes } : {}) })
+        return footing
+      }
       let copy = await pullState(context, puller, { ...first, manifest })
       placed = await placeCopy(context, executor, copy)
       const orders = checkedOrders(offered)
       const judging = { context, puller, peer, copy, mode: inbound.house().policy.replay ?? 'on-handoff', judge: inbound.judge }
       await judgeCopy({ ...judging, signal: limit.signal })
-      let footing = await prepare(context, channel, copy)
+      let footing = await prepare(copy)
       let tail: Tail | Error | undefined
       for (;;) {
         const next = await hear(channel, { clock: context.clock, ms: COMMIT_MS, signal: context.signal, max: MAX_FRAME })
@@ -97,7 +108,7 @@ export const arrive = async (
           copy = await pullState(context, puller, { ...(await origin()), manifest }, copy)
           executor.drop(placed)
           placed = await placeCopy(context, executor, copy)
-          footing = await prepare(context, channel, copy)
+          footing = await prepare(copy)
           continue
         }
         if (next.type === 'tail' && tail === undefined) {
@@ -150,8 +161,13 @@ export const arrive = async (
   }
 }
 
+interface Footing {
+  readonly ground: Ground
+  readonly refs: BlockRefs
+}
+
 /** Makes the copy durable and looks up what the accept will need, so that little is left to do in the standstill. */
-const prepare = async (context: Context, channel: Channel, copy: Copy): Promise<{ ground: Ground; refs: BlockRefs }> => {
+const makeFooting = async (context: Context, copy: Copy): Promise<Footing> => {
   const refs = countRefs(copy.chain.genesis.body, copy.state)
   // What earlier rounds brought and this state does not need goes with its first commit.
   for (const name of copy.chunks) {
@@ -161,6 +177,5 @@ const prepare = async (context: Context, channel: Channel, copy: Copy): Promise<
   }
   const ground = await prepareGround(context, copy.chain.agent, copy.records)
   await context.store.commit({ durable: true })
-  await say(channel, { type: 'prepared', state: copy.state.cid })
   return { ground, refs }
 }

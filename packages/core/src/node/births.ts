@@ -22,6 +22,8 @@ import type { Owner } from './owner.ts'
 /** Of an agent's init bytes: one block. */
 const MAX_INIT = 1024 * 1024
 const MAX_NAME = 64
+/** Between looks for a witness. */
+const LOOK_MS = 250
 
 /** @throws IgorError BAD_INIT, BAD_REQUEST */
 export const checkSpawn = (given: SpawnOptions): void => {
@@ -39,8 +41,17 @@ export const checkSpawn = (given: SpawnOptions): void => {
   }
 }
 
-/** Peer id of the witness that a new agent will have: it must answer now, or the agent could never tick. */
-export const chooseWitness = async (context: Context, given: SpawnOptions, manifest: Manifest): Promise<string | null> => {
+/**
+ * Peer id of the witness that a new agent will have: it must answer now, or the agent could never tick.
+ *
+ * @param patience milliseconds for which it is looked for: who serves it may not have said so yet
+ */
+export const chooseWitness = async (
+  context: Context,
+  given: SpawnOptions,
+  manifest: Manifest,
+  patience: number,
+): Promise<string | null> => {
   const named = given.witness === undefined ? manifest.witness : given.witness
   if (named === null) {
     if (manifest.failover === 'never') return null
@@ -54,8 +65,18 @@ export const chooseWitness = async (context: Context, given: SpawnOptions, manif
       cause,
     })
   }
-  await context.links.to(id, named === id ? [] : [named], given.signal)
-  return id
+  const { clock, links } = context
+  const until = clock.elapsed() + patience
+  for (;;) {
+    try {
+      await links.to(id, named === id ? [] : [named], given.signal)
+      return id
+    } catch (error) {
+      given.signal?.throwIfAborted()
+      if (clock.elapsed() >= until) throw error
+      await clock.sleep(LOOK_MS, given.signal)
+    }
+  }
 }
 
 export interface Birth {

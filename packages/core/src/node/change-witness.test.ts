@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Agent, Node } from '../api.ts'
+import type { Agent, Node, RecoverOptions } from '../api.ts'
 import { systemClock } from '../worker/fixtures/clock.ts'
 import { createWorld, eventually, nextCount, spawnCounter, tapped, type World } from './fixtures/world.ts'
 
@@ -19,9 +19,9 @@ const ticksOn = async (node: Node, agent: string, from: number): Promise<void> =
 }
 
 /** Tries until the lease is over. */
-const recovered = async (node: Node, agent: string): Promise<void> => {
+const recovered = async (node: Node, agent: string, options: RecoverOptions = {}): Promise<void> => {
   for (;;) {
-    const code = await node.recover(agent).then(
+    const code = await node.recover(agent, options).then(
       () => undefined,
       (error) => error.code,
     )
@@ -147,5 +147,64 @@ describe('an owner gives an agent another witness', () => {
     await eventually(a, () => !agent.status.here)
     expect(b.agent(agent.id).status).toMatchObject({ witness: old.id, epoch: 2 })
     await ticksOn(b, agent.id, tick + 1)
+  })
+
+  describe('though the old one is gone for good, on its word', () => {
+    it('with another one, from everything that its host did, and the history says so', async () => {
+      await expect(a.recover(agent.id, { force: true, witness: next.id }), 'it is there').rejects.toMatchObject({
+        code: 'BAD_REQUEST',
+      })
+      await old.stop()
+      await eventually(a, () => agent.status.state === 'halted')
+      expect(agent.status.reason).toMatch(/gone for good/)
+      const { tick } = agent.status
+      await a.recover(agent.id, { force: true, witness: next.id })
+      await ticksOn(a, agent.id, tick + 1)
+      expect(agent.status).toMatchObject({ witness: next.id, state: 'active', here: true })
+      expect((await agent.passport()).asserted).toEqual([expect.stringMatching(/witness-gone/)])
+      // The new one orders it like any other.
+      const move = await agent.moveTo(b.id)
+      await ticksOn(b, agent.id, move.tick + 1)
+    })
+
+    it('with none', async () => {
+      await old.stop()
+      await eventually(a, () => agent.status.state === 'halted')
+      await a.recover(agent.id, { force: true, witness: null })
+      await ticksOn(a, agent.id, agent.status.tick + 1)
+      expect(agent.status).toMatchObject({ witness: null, state: 'active' })
+      await expect(a.recover(agent.id, { force: true, witness: next.id })).rejects.toMatchObject({ code: 'BAD_REQUEST' })
+    })
+
+    it('when it was lost just as it was to hand the agent over', async () => {
+      const wrap = tapped((type) => {
+        if (type !== 'cosigned') return 'pass'
+        for (const node of [a, b, takes]) world.hub.cut(old.id, node.id, true)
+        return 'pass'
+      })
+      const takes = await world.start(undefined, { ...WITNESS, wrap })
+      await meet(takes, old, a, b)
+      const ordered = agent.changeWitness(takes.id).catch((error) => error.code)
+      await eventually(a, () => agent.status.reason?.includes('change of witness waits') === true)
+      await a.recover(agent.id, { force: true, witness: takes.id })
+      await ticksOn(a, agent.id, agent.status.tick + 1)
+      expect(agent.status).toMatchObject({ witness: takes.id, state: 'active' })
+      await agent.passport()
+      await ordered
+    })
+  })
+
+  it('is asked where a history is that nobody in sight knows: the whole DID and the address of its witness will do', async () => {
+    const hidden = await spawnCounter(a, { witness: old.id, public: false })
+    const { tick } = await nextCount(hidden, 2)
+    const [seed = ''] = await a.exportKeys()
+    await a.stop()
+    const far = await world.start()
+    const there = { witness: old.multiaddrs[0] ?? '' }
+    await expect(far.recover(hidden.id)).rejects.toMatchObject({ code: 'UNKNOWN_AGENT' })
+    await expect(far.recover(hidden.id, there)).rejects.toMatchObject({ code: 'NOT_OWNER' })
+    await far.importKey(Uint8Array.from(seed.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)))
+    await recovered(far, hidden.id, there)
+    await ticksOn(far, hidden.id, tick + 1)
   })
 })

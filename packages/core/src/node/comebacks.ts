@@ -4,19 +4,19 @@
  * @module
  */
 import { nowMs } from '../agent/context.ts'
-import type { Agent, ImportOptions, NodePolicy, RecoverOptions } from '../api.ts'
+import type { Agent, ImportOptions, NodePolicy } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Executor } from '../execution/executor.ts'
 import { importFile } from '../files/file.ts'
 import { checkGuest, DEFAULT_MAX_AGENTS, type House, roomOf } from '../handoff/policy.ts'
-import { makeProof } from '../protocols/watch.ts'
 import type { WitnessService } from '../witness/service.ts'
 import { createHandle, type Handles } from './handle.ts'
 import type { Peers } from './peers.ts'
+import { createRecovery, type Recovery } from './recover.ts'
 
 export interface Comebacks {
   import(file: Uint8Array, options: ImportOptions): Promise<Agent>
-  recover(agent: string, options?: RecoverOptions): Promise<Agent>
+  readonly recover: Recovery
 }
 
 export interface ComebacksOptions {
@@ -32,8 +32,8 @@ export interface ComebacksOptions {
 
 export const createComebacks = (options: ComebacksOptions): Comebacks => {
   const { handles, executor, policy, house, service, heard } = options
-  const { context, residents, owner, resolve } = handles
-  const { clock, links, store } = context
+  const { context, residents, owner } = handles
+  const { clock, store } = context
 
   const takeFile = async (file: Uint8Array, given: ImportOptions): Promise<Agent> => {
     const imported = await importFile(context, file, {
@@ -55,33 +55,5 @@ export const createComebacks = (options: ComebacksOptions): Comebacks => {
     return createHandle(imported.ledger.agent, handles)
   }
 
-  const recover = async (agent: string, given: RecoverOptions = {}): Promise<Agent> => {
-    const { signal } = given
-    const sign = owner.signer(agent)
-    const to = given.to === undefined ? context.peer : await resolve(given.to, signal)
-    const known = (await service?.chain(agent))?.witness ?? residents.ledger(agent)?.chain.witness
-    if (known === null) return recoverAlone(agent, to, given)
-    const proof = await makeProof(agent, context.peer, nowMs(clock), sign)
-    // Its host, who could say which it is, may be gone.
-    const inSight = heard.said().flatMap(({ witness }) => witness ?? [])
-    for (const witness of known === undefined ? new Set(inSight) : [known]) {
-      try {
-        await (await links.to(witness, [], signal)).takeover(agent, { to, proof }, signal)
-        return createHandle(agent, handles)
-      } catch (error) {
-        if (known !== undefined || !(error instanceof IgorError) || error.code !== 'UNKNOWN_AGENT') throw error
-      }
-    }
-    return recoverAlone(agent, to, given)
-  }
-
-  /** From here one life rests on the owner's word. */
-  const recoverAlone = async (agent: string, to: string, given: RecoverOptions): Promise<Agent> => {
-    const handle = createHandle(agent, handles)
-    await takeFile(await handle.export(given), { force: given.force ?? false })
-    if (to !== context.peer) await handle.moveTo(to, given)
-    return handle
-  }
-
-  return { import: takeFile, recover }
+  return { import: takeFile, recover: createRecovery({ handles, service, heard, takeFile }) }
 }

@@ -1,6 +1,8 @@
+import { readCar, readReady } from '@igor/lineage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Node } from '../api.ts'
-import { createWorld, eventually, nextCount, spawnCounter, tapped, type World } from './fixtures/world.ts'
+import { systemClock } from '../worker/fixtures/clock.ts'
+import { createWorld, eventually, nextCount, spawnCounter, tapped, testCrypto, type World } from './fixtures/world.ts'
 
 type Running = Awaited<ReturnType<World['start']>>
 
@@ -56,6 +58,29 @@ describe('a handoff', () => {
     const passport = await a.agent(id).passport()
     expect(passport.hosts).toHaveLength(21)
     await livesAt(a, [b], id)
+  })
+
+  it('is promised for a minute at a time, so that nothing waits longer for a target that died; one that copies for longer promises again', async () => {
+    for (const copyMs of [0, 20_000, 70_000]) {
+      const a = await world.start()
+      let copied = 0
+      const clock = { ...systemClock, now: () => systemClock.now() + BigInt(copied) * 1_000_000n }
+      const wrap = tapped((type) => {
+        if (type === 'ready') copied = copyMs
+        return 'pass'
+      })
+      const b = await world.start(undefined, { clock, wrap })
+      const agent = await spawnCounter(a)
+      await meet(a, b)
+      const began = Date.now()
+      await agent.moveTo(b.id)
+      const { records } = await readCar(await b.agent(agent.id).export(), { sha256: testCrypto.sha256 })
+      const handoff = records.find(({ body }) => body.kind === 'handoff')?.body
+      const left = (handoff?.kind === 'handoff' ? readReady(handoff.ready).ready.expiry : 0) - Date.now() - copyMs
+      expect(left, `copied for ${copyMs} ms`).toBeGreaterThan(30_000 - (Date.now() - began))
+      expect(left, `copied for ${copyMs} ms`).toBeLessThanOrEqual(60_000)
+      await livesAt(b, [a], agent.id)
+    }
   })
 
   it('that loses its target while copying leaves the agent where it was', async () => {

@@ -6,6 +6,9 @@
 import type { AgentStatus, Peer } from '../api.ts'
 import { IgorError } from '../errors.ts'
 
+/** All of it: one that nobody in sight has heard of can be named so alone. */
+export const isDid = (name: string): boolean => /^did:key:z\w{40,60}$/.test(name)
+
 /** @throws IgorError UNKNOWN_AGENT | AMBIGUOUS_NAME */
 export const findAgent = (all: readonly AgentStatus[], nameOrId: string): string => {
   const exact = all.find((one) => one.agent === nameOrId)

@@ -32,7 +32,7 @@ import { createEmitter } from './emitter.ts'
 import type { Forks, openForks } from './forks.ts'
 import { createHandle, type Handles } from './handle.ts'
 import { listenTo } from './listen.ts'
-import { findAgent, findPeer } from './lookup.ts'
+import { findAgent, findPeer, isDid } from './lookup.ts'
 import { createMeetings } from './meetings.ts'
 import { obey } from './obey.ts'
 import { openOwner } from './owner.ts'
@@ -329,7 +329,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
       return comebacks.import(file, given)
     },
     agent: (nameOrId) => createHandle(find(nameOrId), handles),
-    recover: (nameOrId, given) => comebacks.recover(find(nameOrId), given),
+    recover: async (nameOrId, given) =>
+      comebacks.recover(given?.witness != null && isDid(nameOrId) ? nameOrId : find(nameOrId), given),
     handOver: async (peer, given = {}) => {
       const to = await reachable(await resolve(peer, given.signal))
       if (to === network.id) throw new IgorError('BAD_REQUEST', 'an agent is handed over to another node')

@@ -29,6 +29,8 @@ import { consequenceOf, followFrom } from './reconcile.ts'
 
 /** An agent that has not begun to tick so long after it came may rest for hours. */
 const BEGIN_MS = 50
+/** Peers have said what they serve so long after a node has begun. */
+const SIGHT_MS = 4000
 
 export interface Residents
   extends Pick<Departures, 'outgoing' | 'progress' | 'move' | 'handOver' | 'packUp'>,
@@ -51,6 +53,8 @@ export interface Residents
   reconcile(ledger: Ledger, theirs: History): Promise<void>
   /** Resolves when the last record that was written here of an agent is committed. @throws IgorError NOT_AUTHORITATIVE */
   committed(agent: string): Promise<void>
+  /** Its owner's word is that it must not go on as it is. */
+  halt(agent: string, why: string): Promise<void>
   /** Removes modules that no agent in this store names. */
   sweep(): Promise<void>
   stop(): Promise<void>
@@ -78,6 +82,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
   const emitters = new Map<string, Emitter<AgentEvent>>()
   const beginnings = new Map<string, Promise<void>>()
   const ended = new AbortController()
+  const began = clock.elapsed()
 
   const events = (agent: string): Emitter<AgentEvent> => {
     const emitter = emitters.get(agent) ?? createEmitter<AgentEvent>()
@@ -241,7 +246,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     spawn: async (given, owner) => {
       const manifest = parseManifest(given.manifest)
       checkSpawn(given)
-      const witness = await chooseWitness(context, given, manifest)
+      const witness = await chooseWitness(context, given, manifest, began + SIGHT_MS - clock.elapsed())
       // Moving is not asked for here: an agent may start where it could not go.
       checkGuest(options.house(), { ...manifest, migration: { enabled: true, maxPricePerSecond: null, allow: null } })
       if (store.damaged)
@@ -297,6 +302,13 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     },
 
     reconcile,
+
+    halt: async (agent, why) => {
+      const ledger = ledgers.get(agent)
+      const boundary = hosted.get(agent)?.atBoundary ?? ((task) => task())
+      await boundary(async () => ledger?.halt(why))
+      if (ledger !== undefined) await unhost(ledger)
+    },
 
     releases: leases.releases,
     farewell: leases.farewell,

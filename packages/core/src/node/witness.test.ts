@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Agent, Node } from '../api.ts'
+import type { Network } from '../platform.ts'
+import { openLogStore } from '../store/log-store.ts'
+import { makeDisk } from '../testing/memory-files.ts'
 import { systemClock } from '../worker/fixtures/clock.ts'
-import { createWorld, eventually, nextCount, spawnCounter, type World } from './fixtures/world.ts'
+import { createWorld, eventually, nextCount, spawnCounter, testCrypto, type World } from './fixtures/world.ts'
 
 type Running = Awaited<ReturnType<World['start']>>
 const LEASE = { leaseMs: 1500 }
@@ -50,6 +53,31 @@ describe('an agent with a witness', () => {
     })
     await expect(spawnCounter(a, { failover: 'witness' })).rejects.toMatchObject({ code: 'BAD_MANIFEST' })
     await expect(spawnCounter(a, { witness: 'nobody' })).rejects.toMatchObject({ code: 'BAD_MANIFEST' })
+  })
+
+  it('can be born as soon as its node has begun, of a witness whose servers have said nothing yet', async () => {
+    const seed = new Uint8Array(32).fill(77)
+    const store = await openLogStore(makeDisk().open(), { random: testCrypto.random })
+    const quiet = (network: Network): Network => {
+      const heard = systemClock.sleep(1500)
+      return {
+        ...network,
+        subscribe: (topic, listener) =>
+          network.subscribe(topic, (message, from) => {
+            void heard.then(() => listener(message, from))
+          }),
+      }
+    }
+    const relay = await world.start(undefined, { witness: { ...LEASE, shared: { seed, store } }, policy: { maxAgents: 0 } })
+    const id = relay.witness ?? ''
+    expect(id).not.toBe(relay.id)
+    const early = await world.start(undefined, { wrap: quiet })
+    const agent = await spawnCounter(early, { witness: id })
+    expect(early.peers().map((peer) => peer.id)).toContain(relay.id)
+    await nextCount(agent, 1)
+    await early.stop()
+    await relay.stop()
+    await store.close()
   })
 
   it('moves, and not a tick is lost or done twice', async () => {

@@ -234,7 +234,7 @@ describe('a change of witness', () => {
       const link = async (witness: string): Promise<WitnessLink> => {
         asked.push(witness)
         const { service } = witness === walter.id ? old : next
-        return linkToSelf(a.id, service, { mayRead: async () => {}, takeover: async () => {} })
+        return linkToSelf(a.id, service, { mayRead: async () => true, takeover: async () => {} })
       }
       const run = (change: typeof link = link) =>
         changeOver({ ledger, read: readBlock, link: change, signal: new AbortController().signal })
@@ -287,7 +287,7 @@ describe('a change of witness', () => {
       const refuses = async (): Promise<never> => {
         throw Object.assign(new Error('no'), { code: 'NOT_AUTHORITATIVE' })
       }
-      const at = linkToSelf(a.id, next.service, { mayRead: async () => {}, takeover: async () => {} })
+      const at = linkToSelf(a.id, next.service, { mayRead: async () => true, takeover: async () => {} })
       await expect(run(async () => ({ ...at, commit: refuses }))).rejects.toMatchObject({ code: 'WITNESS_UNREACHABLE' })
       expect(ledger.chain.changing).not.toBeNull()
     })

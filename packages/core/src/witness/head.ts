@@ -101,11 +101,11 @@ const judgeChanging = ({ chain }: Head, witness: string, shown: readonly Lineage
   const { head, changing } = chain
   const again = shown.find(({ id }) => id.equals(head.id))
   if (again !== undefined && changing?.from != null && cosignatureOf(again, changing.from) !== undefined)
-    return begin(witness, shown)
+    return beginAnew(witness, shown)
   if (shown.at(-1) === again) return { kind: 'again', record: head }
   if (shown[0]?.body.kind !== 'genesis') return { kind: 'history' }
   // One slot is cosigned once: what was never handed over makes room for another epoch's alone.
-  if ((shown.at(-1)?.body.epoch ?? 0) > head.body.epoch) return begin(witness, shown)
+  if ((shown.at(-1)?.body.epoch ?? 0) > head.body.epoch) return beginAnew(witness, shown)
   return { kind: 'stale', why: `the witness ${changing?.from} has not handed it over yet` }
 }
 
@@ -113,8 +113,20 @@ const judgeChanging = ({ chain }: Head, witness: string, shown: readonly Lineage
 const judgeEnded = ({ chain }: Head, witness: string, shown: readonly LineageRecord[]): Judgement => {
   const last = shown.at(-1)
   if (last?.id.equals(chain.head.id) === true) return { kind: 'again', record: chain.head }
-  const back = last !== undefined && witnessOrdered(last) === witness && has(shown, chain.head)
-  return back ? begin(witness, shown) : { kind: 'stale', why: `its witness is ${chain.witness ?? 'none'} now` }
+  const named = last !== undefined && (witnessOrdered(last) === witness || isNamedBy(last, witness))
+  return named && has(shown, chain.head)
+    ? beginAnew(witness, shown)
+    : { kind: 'stale', why: `its witness is ${chain.witness ?? 'none'} now` }
+}
+
+/** Its owner says that the witness before is gone. */
+const isNamedBy = ({ body }: LineageRecord, witness: string): boolean =>
+  body.kind === 'recover' && body.asserts === 'witness-gone' && body.witness === witness
+
+/** In place of what is known of it. */
+const beginAnew = (witness: string, shown: readonly LineageRecord[]): Judgement => {
+  const begun = begin(witness, shown)
+  return begun.kind === 'extend' ? { kind: 'adopt', chain: begun.chain, records: shown } : begun
 }
 
 /** A history that is met for the first time, or again after another witness had it. */
@@ -124,7 +136,7 @@ const begin = (witness: string, shown: readonly LineageRecord[]): Judgement => {
   if (handed !== undefined) return { kind: 'adopt', chain: handed, records: shown }
   const own = shown.findLastIndex((record) => cosignatureOf(record, witness) !== undefined)
   const last = shown.at(-1)
-  if (own < 0 && last?.body.kind === 'recover' && last.body.asserts === 'witness-gone' && last.body.witness === witness) {
+  if (last !== undefined && isNamedBy(last, witness)) {
     const chain = extendBy(verifyChain(shown.slice(0, -1)), [last])
     return { kind: 'extend', chain, fresh: shown }
   }

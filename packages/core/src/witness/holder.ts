@@ -333,7 +333,10 @@ const holdLease = (options: HolderOptions): Commitment => {
   const onfailure = (error: unknown): void => {
     failures++
     const message = messageOf(error)
-    trouble = ledger.chain.changing === null ? `no witness reachable: ${message}. It goes on when it is back` : stuck(message)
+    trouble =
+      ledger.chain.changing === null
+        ? `no witness reachable: ${message}. It goes on when it is back; if it is gone for good, its owner says so`
+        : stuck(message)
     if (left() > 0) return
     if (why !== trouble) onchange()
     why = trouble

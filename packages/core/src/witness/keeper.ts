@@ -233,9 +233,12 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       if (chain === undefined) throw new IgorError('UNKNOWN_AGENT', `${agent} is not known here`)
       const { authority, hosts } = chain
       const named = authority.by === peer || (authority.status === 'offered' && authority.ready.to === peer)
-      if (named || hosts.some((host) => host.peer === peer) || options.isOwner(agent, peer, proof)) return
-      if ((await manifestOf(chain))?.public === true) return
-      throw new IgorError('NOT_OWNER', `${agent} is not public: its history is for its owner and its hosts`)
+      return (
+        named ||
+        hosts.some((host) => host.peer === peer) ||
+        options.isOwner(agent, peer, proof) ||
+        (await manifestOf(chain))?.public === true
+      )
     },
     takeover: async (agent, peer, { to = peer, proof } = {}) => {
       const chain = await service.chain(agent)

@@ -43,8 +43,8 @@ export interface TakeoverWish {
 }
 
 export interface WitnessAccess {
-  /** Who may read the history that the witness keeps. @throws IgorError NOT_OWNER */
-  mayRead(agent: string, peer: string, proof: Uint8Array | undefined): Promise<void>
+  /** Who may read the history that the witness keeps; anyone else its genesis. @throws IgorError UNKNOWN_AGENT */
+  mayRead(agent: string, peer: string, proof: Uint8Array | undefined): Promise<boolean>
   /**
    * Moves the agent once its lease is over, to `to`: because the peer held it and lost its copy, or has its owner's word.
    */

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Context } from '../agent/context.ts'
+import { testCrypto } from '../node/fixtures/world.ts'
 import type { Channel, Network } from '../platform.ts'
+import { openLogStore } from '../store/log-store.ts'
+import { makeDisk } from '../testing/memory-files.ts'
 import { systemClock } from '../worker/fixtures/clock.ts'
 import { createLinks } from './links.ts'
 
@@ -55,5 +58,35 @@ describe('the way to a witness that several nodes serve', () => {
     const asked = links.to('witness', [], asking.signal)
     asking.abort(new Error('enough'))
     await expect(asked).rejects.toThrow('enough')
+  })
+
+  it('is remembered for the next start, though nobody has said anything yet', async () => {
+    const store = await openLogStore(makeDisk().open(), { random: testCrypto.random })
+    const dialled: string[][] = []
+    const start = () => {
+      const asked: string[] = []
+      dialled.push(asked)
+      const network = {
+        links: () => [],
+        open: async (target: string) => {
+          asked.push(target)
+          if (!target.startsWith('/')) throw new Error('unknown')
+          return channelTo('witness').channel
+        },
+      } as unknown as Network
+      const context = {
+        network,
+        clock: systemClock,
+        store,
+        peer: 'me',
+        signal: new AbortController().signal,
+      } as unknown as Context
+      return createLinks({ context, own: undefined, servers: () => [] })
+    }
+    await expect(start().to('witness', [])).rejects.toMatchObject({ code: 'WITNESS_UNREACHABLE' })
+    await start().to('witness', ['/ip4/192.0.2.1/tcp/1/p2p/witness'])
+    await start().to('witness', [])
+    expect(dialled.at(-1)).toEqual(['witness', '/ip4/192.0.2.1/tcp/1/p2p/witness'])
+    await store.close()
   })
 })

@@ -116,8 +116,8 @@ export const serveWitness =
             })
             return { type: 'taken' }
           case 'fetch': {
-            await access.mayRead(agent, peer, fields.has('proof') ? fields.bytes('proof', 4096) : undefined)
-            const records = (await service.records(agent)) ?? []
+            const whole = await access.mayRead(agent, peer, fields.has('proof') ? fields.bytes('proof', 4096) : undefined)
+            const records = ((await service.records(agent)) ?? []).slice(0, whole ? undefined : 1)
             const frames = [...framesOf(records)]
             for (const frame of frames.slice(0, -1)) await say(channel, { type: 'records', n, records: frame, last: false })
             return { type: 'records', records: frames.at(-1) ?? [], last: true }

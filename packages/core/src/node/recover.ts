@@ -1,0 +1,93 @@
+/**
+ * Its owner's word that an agent goes on whose host is gone or halted, or whose witness is gone.
+ *
+ * @module
+ */
+import { startChain } from '@igor/lineage'
+import { nowMs } from '../agent/context.ts'
+import type { Agent, ImportOptions, RecoverOptions } from '../api.ts'
+import { IgorError } from '../errors.ts'
+import { makeProof } from '../protocols/watch.ts'
+import type { WitnessService } from '../witness/service.ts'
+import { createHandle, type Handles } from './handle.ts'
+import type { Peers } from './peers.ts'
+
+export interface RecoveryOptions {
+  readonly handles: Handles
+  /** The witness that this node serves. */
+  readonly service: WitnessService | undefined
+  readonly heard: Pick<Peers, 'said'>
+  readonly takeFile: (file: Uint8Array, given: ImportOptions) => Promise<Agent>
+}
+
+/** @throws IgorError as `Node.recover` */
+export type Recovery = (agent: string, given?: RecoverOptions) => Promise<Agent>
+
+export const createRecovery = ({ handles, service, heard, takeFile }: RecoveryOptions): Recovery => {
+  const { context, residents, owner, resolve, witnessOf } = handles
+  const { links, peer, clock } = context
+
+  const handle = (agent: string): Agent => createHandle(agent, handles)
+  const inSight = (): string[] => heard.said().flatMap(({ witness }) => witness ?? [])
+
+  /** Who owns an agent is told by its birth, which its witness shows to anyone. */
+  const learn = async (agent: string, witness: string, signal?: AbortSignal): Promise<void> => {
+    if (owner.owns(agent) !== undefined) return
+    const link = await links.to(witness, [], signal)
+    const [genesis] = await link.records(agent, undefined, signal)
+    if (genesis?.body.agent !== agent) throw new IgorError('UNKNOWN_AGENT', `the witness ${witness} knows no agent ${agent}`)
+    owner.learn(startChain(genesis).genesis.body)
+  }
+
+  /** From here one life rests on the owner's word. */
+  const alone = async (agent: string, to: string, given: RecoverOptions, more: ImportOptions = {}): Promise<Agent> => {
+    const one = handle(agent)
+    await takeFile(await one.export(given), { force: given.force ?? false, ...more })
+    if (to !== peer) await one.moveTo(to, given)
+    return one
+  }
+
+  /** The witness is gone for good, says its owner: it goes on from what this node has, with another one or none. */
+  const withoutWitness = async (agent: string, witness: string | null, to: string, given: RecoverOptions): Promise<Agent> => {
+    const next = witness === null ? null : witnessOf(await resolve(witness, given.signal))
+    const ledger = residents.ledger(agent)
+    if (ledger === undefined || ledger.row.state === 'retired')
+      throw new IgorError(
+        'NOT_AUTHORITATIVE',
+        `${agent} is not here: say so where it is, or import a copy of it with --force --witness`,
+      )
+    const { witness: gone } = ledger.chain
+    if (gone === null && ledger.chain.changing === null)
+      throw new IgorError('BAD_REQUEST', `${agent} has no witness that could be gone`)
+    if ((residents.hosted(agent)?.commitment.left() ?? 0) > 0)
+      throw new IgorError('BAD_REQUEST', `the witness ${gone} answers: it can hand ${agent} over itself, without force`)
+    if (next !== null) await (await links.to(next, [], given.signal)).welcome(agent, given.signal)
+    const file = await handle(agent).export(given)
+    await residents.halt(agent, `its owner says that its witness ${gone ?? 'to be'} is gone`)
+    await takeFile(file, { force: true, ...(gone === null ? {} : { witness: next }) })
+    if (to !== peer) await handle(agent).moveTo(to, given)
+    return handle(agent)
+  }
+
+  return async (agent, given = {}) => {
+    const { signal, force = false, witness } = given
+    const asked = witness == null || force ? undefined : witnessOf(await resolve(witness, signal))
+    if (asked !== undefined) await learn(agent, asked, signal)
+    const sign = owner.signer(agent)
+    const to = given.to === undefined ? peer : await resolve(given.to, signal)
+    if (witness !== undefined && force) return withoutWitness(agent, witness, to, given)
+    const known = asked ?? (await service?.chain(agent))?.witness ?? residents.ledger(agent)?.chain.witness
+    if (known === null) return alone(agent, to, given)
+    const proof = await makeProof(agent, peer, nowMs(clock), sign)
+    // Its host, who could say which it is, may be gone.
+    for (const one of known === undefined ? new Set(inSight()) : [known]) {
+      try {
+        await (await links.to(one, [], signal)).takeover(agent, { to, proof }, signal)
+        return handle(agent)
+      } catch (error) {
+        if (known !== undefined || !(error instanceof IgorError) || error.code !== 'UNKNOWN_AGENT') throw error
+      }
+    }
+    return alone(agent, to, given)
+  }
+}
