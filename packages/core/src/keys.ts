@@ -32,6 +32,10 @@ export const keys = {
   journalRow: (agent: string, epoch: number, seq: number, row: number): string =>
     `agent/${agent}/journal/${hex(epoch)}.${hex(seq)}.${row.toString(16).padStart(4, '0')}`,
   journal: (agent: string): string => `agent/${agent}/journal/`,
+  /** What agents journaled in one turn of one of the store's nodes, as long as it is not in rows of their own. */
+  turn: (slot: string, n: number): string => `turn/${slot}/${hex(n)}`,
+  turns: (slot: string): string => `turn/${slot}/`,
+  turnOf: (key: string): number => Number.parseInt(key.slice(key.lastIndexOf('/') + 1), 16),
   block: (agent: string, cid: string): string => `agent/${agent}/block/${cid}`,
   blocks: (agent: string): string => `agent/${agent}/block/`,
   /** Modules are shared by all agents that run them. */

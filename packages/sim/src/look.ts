@@ -32,7 +32,7 @@ export const labelOf = ({ put = [], remove = [] }: Batch): string => {
     return kinds.at(-1) ?? 'row'
   }
   const [first] = put[0] ?? []
-  if (first?.includes('/journal/')) return 'journal'
+  if (first?.includes('/journal/') || first?.startsWith('turn/')) return 'journal'
   if (first?.includes('/refusal/')) return 'refuse'
   if (first?.startsWith('vital/node/')) return 'identity'
   if (first === keys.ownerSeeds) return 'owner seeds'

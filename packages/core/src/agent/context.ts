@@ -9,11 +9,17 @@ import type { NodeEvent } from '../api.ts'
 import type { Forks } from '../node/forks.ts'
 import type { Clock, Crypto, Network, Store } from '../platform.ts'
 import type { Links } from '../witness/links.ts'
+import type { Timetable } from './timetable.ts'
+import type { Turns } from './turns.ts'
 
 export interface Context {
   readonly clock: Clock
   readonly crypto: Crypto
   readonly store: Store
+  /** Writes the journals of this node's agents. */
+  readonly turns: Turns
+  /** Wakes them. */
+  readonly timetable: Timetable
   readonly network: Network
   /** This node's peer id. */
   readonly peer: string

@@ -274,7 +274,7 @@ export const loadLedger = async (context: Context, agent: string): Promise<Loade
       try {
         current = await readCurrent(context, read, chain, chain.state.body.state)
         sealed = await readSealed(read, chain, found.records)
-        if (row.state === 'active-owner') journal = await readJournal(store, rescue, agent, row.slot)
+        if (row.state === 'active-owner') journal = await readJournal(context, rescue, agent, row.slot)
         advanceAll(current.host, [...sealed, ...(journal?.entries() ?? [])])
       } catch (error) {
         broken ??= messageOf(error)

@@ -104,13 +104,14 @@ export const createHosted = (options: HostedOptions): Hosted => {
   let durableAt = clock.elapsed()
   let more = false
   let followers = 0
-  let nudge = new AbortController()
+  const alarm = context.timetable.alarm()
   const requests = createRequests()
   const { messages, orders, departures, turnAway } = requests
 
-  const isActive = (): boolean => ledger.row.state === 'active-owner' && !signal.aborted
+  const isHere = (): boolean => ledger.row.state === 'active-owner'
+  const isActive = (): boolean => isHere() && !signal.aborted
 
-  const wake = (): void => nudge.abort()
+  const wake = (): void => alarm.wake()
 
   const outbox = createOutbox({ clock, ledger, commitment, isActive, onkept: onticked })
 
@@ -236,7 +237,8 @@ export const createHosted = (options: HostedOptions): Hosted => {
       // What was journaled since the last state leaves with it, though nothing came in this turn.
       const leaves = hasNews || ledger.since.bytes > 0
       const left = leaving && (await leaveWith(departures, leaves ? change : undefined, standstill(ran !== undefined)))
-      if (!left && hasNews) await write(change, admitted.length > 0 || (ran !== undefined && hasOutput(ran.result)))
+      if (!left && (hasNews || owesDurable()))
+        await write(change, admitted.length > 0 || (ran !== undefined && hasOutput(ran.result)))
       const show = (): void => {
         if (ran !== undefined) output.show(ran.result, ran.entry.header.time, next.tick + 1)
       }
@@ -257,6 +259,9 @@ export const createHosted = (options: HostedOptions): Hosted => {
       throw error
     }
   }
+
+  /** Silent ticks are not kept from the disk for longer. */
+  const owesDurable = (): boolean => ledger.pending && clock.elapsed() - durableAt >= DURABLE_MS
 
   const write = async (change: Change, seen: boolean): Promise<void> => {
     const now = clock.elapsed()
@@ -320,14 +325,15 @@ export const createHosted = (options: HostedOptions): Hosted => {
       const now = clock.elapsed()
       // What this node could not do just now it tries when it is due, whatever waits for it.
       const troubled = faults > 0 && isActive()
-      const waits = (troubled || !requests.any) && !nudge.signal.aborted
+      const waits = (troubled || !requests.any) && !alarm.rung
       if (waits && (now < due || (rests() && !troubled))) {
         const until = rests() && !troubled ? MAX_BACKOFF_MS : due - now
-        await clock.sleep(Math.min(until, outbox.dueIn() ?? until), nudge.signal).catch(() => {})
+        const owed = ledger.pending ? Math.max(0, durableAt + DURABLE_MS - now) : until
+        await alarm.wait(now + Math.min(until, owed, outbox.dueIn() ?? until))
       }
       // Others have the thread between two batches of one that always has more to do.
       else if (more) await clock.sleep(0, signal).catch(() => {})
-      if (nudge.signal.aborted) nudge = new AbortController()
+      alarm.quiet()
       if (!signal.aborted) await serial(step)
     }
   }
@@ -395,9 +401,11 @@ export const createHosted = (options: HostedOptions): Hosted => {
     wake,
     stop: async () => {
       ended.abort()
-      nudge.abort()
+      wake()
       await running
-      await serial(async () => {})
+      await serial(async () => {
+        if (ledger.pending && isHere()) await ledger.commit([], true).catch(() => {})
+      })
       runner.unplace()
       await commitment.stop()
       const stopped = new IgorError('NODE_STOPPED', `the node that hosts ${ledger.agent} is stopping`)

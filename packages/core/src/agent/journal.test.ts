@@ -16,6 +16,7 @@ import {
 import { openLogStore } from '../store/log-store.ts'
 import { type CrashOptions, type Disk, makeDisk } from '../testing/memory-files.ts'
 import { add, buildAgent, call, count, i32, load, store, unreachable, when } from '../worker/fixtures/wasm.ts'
+import { withOwnRows } from './fixtures/own-rows.ts'
 import { openJournal } from './journal.ts'
 
 const COUNT = 8
@@ -129,17 +130,17 @@ describe('an agent that ticks', () => {
     const agent = await spawnCounter(node)
     await nextCount(agent, 6)
     await node.stop()
-    const rows = [...(await rowsOf(node.disk, keys.journal(agent.id)))]
+    const disk = await withOwnRows(node.disk)
+    const rows = [...(await rowsOf(disk, keys.journal(agent.id)))]
     const entries = openJournal(
       agent.id,
       { epoch: 1, seq: 1 },
       rows.map(([, bytes]) => bytes),
     ).entries()
     const lied = entries.map((entry): JournalEntry => (entry.kind === 'run' ? { ...entry, fuel: entry.fuel + 1n } : entry))
-    const forged = openJournal(agent.id, { epoch: 1, seq: 1 }).append(lied).put
-    const again = await world.start(
-      await change(node.disk, [...rows.map(([key]) => [key, new Uint8Array()] as const), ...forged]),
-    )
+    const empty = openJournal(agent.id, { epoch: 1, seq: 1 })
+    const forged = empty.fold(empty.append(lied)).put
+    const again = await world.start(await change(disk, [...rows.map(([key]) => [key, new Uint8Array()] as const), ...forged]))
     const back = again.agent(agent.id)
     await eventually(again, () => back.status.state === 'halted')
     expect(back.status.reason).toMatch(/does not come out again: from tick 1 on/)

@@ -32,6 +32,7 @@ import { type Journal, openJournal, versionSince } from './journal.ts'
 import { type Change, createLiveState, type LiveState, type NextLive } from './live-state.ts'
 import { createRetention, DEFAULT_KEEP, owedStates, type Retention } from './retention.ts'
 import { type Current, countRefs, type Rows } from './state.ts'
+import type { Author } from './turns.ts'
 
 export interface Ledger extends Position, Pick<LiveState, 'current' | 'present' | 'tick' | 'since' | 'version' | 'entries'> {
   readonly agent: string
@@ -42,11 +43,13 @@ export interface Ledger extends Position, Pick<LiveState, 'current' | 'present' 
   readonly payable: bigint | undefined
   /** What it did since its last state ran by another version than this node's, which takes effect at the next state. */
   readonly outdated: boolean
-  /** There are entries that no record names yet. */
+  /** There are entries that no record names yet … */
   readonly open: boolean
+  /** … and some that a crash would lose. */
+  readonly pending: boolean
   readonly refs: BlockRefs
   readBlock(digest: Uint8Array): Promise<Uint8Array | undefined>
-  /** Commits entries: without `durable` they may be lost in a crash, but never before earlier ones. */
+  /** Commits entries: without `durable` a crash loses them, unless later ones were. */
   commit(entries: readonly JournalEntry[], durable: boolean): Promise<void>
   /** Signs and commits a checkpoint without a state: it names what was journaled since the last record. @param orders signed */
   seal(orders?: readonly Uint8Array[]): Promise<LineageRecord<Checkpoint>>
@@ -86,7 +89,7 @@ export interface LedgerParts extends Position {
 }
 
 export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
-  const { store, clock, keep = DEFAULT_KEEP, version: own = CURRENT } = context
+  const { store, turns, clock, keep = DEFAULT_KEEP, version: own = CURRENT } = context
   const { agent } = parts.chain
   let { chain, row, records } = parts
   const refs = parts.refs ?? countRefs(chain.genesis.body, parts.current)
@@ -110,6 +113,16 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     [ownerKey, context.fence],
     [keys.authority(agent), rowBytes()],
   ]
+
+  const author: Author = {
+    agent,
+    get place() {
+      return journal.place
+    },
+    // Whoever takes the agent over writes this row too: it names the record that made the agent its own.
+    expect: () => [keys.authority(agent), rowBytes()],
+    fold: journal.fold,
+  }
 
   const stand = (step: Position): void => {
     chain = step.chain
@@ -144,6 +157,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
       row: step.row,
       records: step.records.map((one) => [cosigned, changing?.record].find((known) => known?.id.equals(one.id)) ?? one),
     })
+    turns.forget(author)
     return record
   }
 
@@ -211,6 +225,7 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
   }
   const left = (step: Step): void => {
     stand(step)
+    turns.forget(author)
     live.leave(row.slot, chain.tick)
   }
 
@@ -256,16 +271,19 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     get open() {
       return journal.bytes > 0
     },
+    get pending() {
+      return journal.pending
+    },
     entries: live.entries,
     readBlock: (digest) => store.get(keys.block(agent, hexOf(digest))),
 
     commit: async (entries, durable) => {
       active()
       live.held()
-      const staged = live.append(entries, durable)
-      // Whoever takes the agent over writes this row too: it names the record that made the agent its own.
-      if (entries.length > 0) await store.commit({ put: staged.put, expect: [[keys.authority(agent), rowBytes()]], durable })
-      staged.keep()
+      const { tail, keep: counts } = live.append(entries, durable)
+      if (!durable) tail.keep(false)
+      else if (tail.bytes.length > 0) await turns.write(author, tail)
+      counts()
     },
 
     seal: async (orders = []) => {
@@ -344,8 +362,15 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     halt: async (why) => {
       if (row.state === 'recovery-required') return
       const next = doubt(row, why)
-      await store.commit({ put: [[keys.authority(agent), encodeRow(next)]], expect: fence() })
+      // What it did may be looked at later, when the rows of turns are gone.
+      const folded = author.fold()
+      await store.commit({
+        put: [...(journal.bytes > 0 ? folded.put : []), [keys.authority(agent), encodeRow(next)]],
+        expect: fence(),
+      })
       row = next
+      folded.keep()
+      turns.forget(author)
     },
 
     cosigned: async (record) => {

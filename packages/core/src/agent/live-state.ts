@@ -14,7 +14,7 @@ import type { Delta } from '../worker/protocol.ts'
 import { advanceAll } from './advance.ts'
 import type { BlockRefs } from './blocks.ts'
 import type { HostPart } from './host-part.ts'
-import { fuelOf, type Journal, type Place, type Staged } from './journal.ts'
+import { fuelOf, type Journal, type Place, type Tail } from './journal.ts'
 import { useOfModule } from './modules.ts'
 import { pastBytes, type Retention } from './retention.ts'
 import { type Current, nameOf, nextState, type Rows } from './state.ts'
@@ -69,7 +69,7 @@ export interface LiveState {
   /** @throws IgorError NOT_AUTHORITATIVE where the agent does not live */
   held(): Current
   /** @param durable what `keep` tells of was written durably */
-  append(entries: readonly JournalEntry[], durable: boolean): Staged
+  append(entries: readonly JournalEntry[], durable: boolean): { readonly tail: Tail; keep(): void }
   /** The journal since the last record, as a segment without a state. @param slot of the record that will name it */
   seal(slot: Place): SealedSegment
   /** @param slot of the record that will name it */
@@ -100,6 +100,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
   let { current } = parts
   let sealed = [...parts.sealed]
   let sealedBytes = 0
+  let sealedFuel = fuelOf(sealed)
   let present = current === undefined ? undefined : advanceAll(current.host, [...sealed, ...journal.entries()])
   let tick = present?.tick ?? parts.tick
   let version = own
@@ -125,7 +126,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
       return tick
     },
     get since() {
-      return { bytes: sealedBytes + journal.bytes, fuel: fuelOf(sealed) + journal.fuel }
+      return { bytes: sealedBytes + journal.bytes, fuel: sealedFuel + journal.fuel }
     },
     get version() {
       return version
@@ -135,11 +136,9 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
 
     append: (added, durable) => {
       const next = advanceAll(present ?? held().host, added)
-      const staged = added.length > 0 ? journal.append(added) : undefined
       return {
-        put: staged?.put ?? [],
+        tail: journal.append(added),
         keep: () => {
-          staged?.keep()
           present = next
           if (durable) tick = next.tick
         },
@@ -165,6 +164,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
           segment.keep()
           sealed = [...sealed, ...open]
           sealedBytes += bytes
+          sealedFuel += fuelOf(open)
           tick = at
         },
       }
@@ -195,6 +195,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
           version = own
           sealed = []
           sealedBytes = 0
+          sealedFuel = 0n
           current = next
           present = next.host
           tick = next.host.tick
@@ -211,6 +212,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
       present = undefined
       tick = last
       sealed = []
+      sealedFuel = 0n
       version = own
       journal.restart(slot, own)
     },

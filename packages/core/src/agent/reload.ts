@@ -10,22 +10,29 @@ import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Store } from '../platform.ts'
 import type { BlockRefs } from './blocks.ts'
+import type { Context } from './context.ts'
 import { type Journal, openJournal } from './journal.ts'
 import type { Rescue } from './rescue.ts'
 import { createRetention, owedStates, pastBytes, type Retention, usesOf } from './retention.ts'
 import { type Current, countRefs, nameOf } from './state.ts'
+import { joinPieces } from './turns.ts'
 
 type Progressed = LineageRecord & { readonly body: { readonly journal: CID | null; readonly state: CID | null } }
 
 const hasProgress = (record: LineageRecord): record is Progressed => 'journal' in record.body
 
 /**
- * The open segment. A damaged store can lose its end without a gap: then only a last row that is known to be
- * the last will do.
+ * The open segment: rows of the agent's own, and what rows of turns add to them, which is put into its own rows then. A
+ * damaged store can lose its end without a gap: only a last row that is known to be the last will do.
  *
  * @throws IgorError STORE_DAMAGED, LineageError
  */
-export const readJournal = async (store: Store, rescue: Rescue, agent: string, slot: Slot): Promise<Journal> => {
+export const readJournal = async (
+  { store, turns }: Pick<Context, 'store' | 'turns'>,
+  rescue: Rescue,
+  agent: string,
+  slot: Slot,
+): Promise<Journal> => {
   const rows: Uint8Array[] = []
   for (;;) {
     const key = keys.journalRow(agent, slot.epoch, slot.seq, rows.length)
@@ -35,7 +42,16 @@ export const readJournal = async (store: Store, rescue: Rescue, agent: string, s
     rows.push(bytes)
   }
   if (store.damaged && rows.length === 0) throw new IgorError('STORE_DAMAGED', 'its journal is missing')
-  return openJournal(agent, slot, rows)
+  const length = rows.reduce((sum, row) => sum + row.length, 0)
+  const added = joinPieces(slot, length, turns.found(agent))
+  const journal = openJournal(agent, slot, rows, added)
+  if (added.length > 0) {
+    const folded = journal.fold()
+    // Lost in a crash, it is done again: rows of turns go after it.
+    await store.commit({ put: folded.put, durable: false })
+    folded.keep()
+  }
+  return journal
 }
 
 /** Segments that records without a state named since the last state. @throws IgorError STORE_DAMAGED, LineageError */

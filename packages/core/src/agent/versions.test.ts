@@ -7,13 +7,14 @@ import { makeRogue } from '../node/fixtures/rogue.ts'
 import { createWorld, eventually, nextCount, spawnCounter, testCrypto, type World } from '../node/fixtures/world.ts'
 import { openLogStore } from '../store/log-store.ts'
 import type { Disk } from '../testing/memory-files.ts'
+import { withOwnRows } from './fixtures/own-rows.ts'
 
 /** By which calls of the host cost nothing: each tick of an agent that logs tells the two apart. */
 const [OLD = CURRENT] = VERSIONS
 
 /** The first row of the open journal, changed. */
 const alterTail = async (disk: Disk, agent: string, alter: (row: Uint8Array) => Uint8Array): Promise<Disk> => {
-  const copy = disk.copy()
+  const copy = await withOwnRows(disk)
   const store = await openLogStore(copy.open(), { random: testCrypto.random })
   const [key = ''] = await store.list(keys.journal(agent))
   await store.commit({ put: [[key, alter((await store.get(key)) ?? new Uint8Array())]] })

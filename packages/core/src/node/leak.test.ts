@@ -52,7 +52,8 @@ const keysOn = async (disk: Disk): Promise<string[]> => {
   const store = await openLogStore(disk.copy().open(), { random: testCrypto.random })
   const keys = await store.list('')
   await store.close()
-  return keys
+  // Rows of turns have a bound of their own: turns.test.ts.
+  return keys.filter((key) => !key.startsWith('turn/'))
 }
 
 const sizeOf = (disk: Disk): number => disk.names().reduce((sum, name) => sum + disk.peek(name).length, 0)

@@ -7,6 +7,8 @@ import { isKnownVersion, versionText } from '@igor/sandbox'
 import type { Context } from '../agent/context.ts'
 import { DEFAULT_KEEP } from '../agent/retention.ts'
 import type { Node, NodeEvent, NodeOptions } from '../api.ts'
+import { createTimetable } from '../agent/timetable.ts'
+import { openTurns } from '../agent/turns.ts'
 import { IgorError } from '../errors.ts'
 import { createExecutor } from '../execution/pool.ts'
 import { createArrivals } from '../handoff/arrivals.ts'
@@ -115,6 +117,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     throw new IgorError('BAD_REQUEST', `this node cannot run agents by ${versionText(version)}`)
   const context: Context = {
     ...place,
+    turns: await openTurns(store, slot),
+    timetable: createTimetable(clock, ended.signal),
     network,
     get links() {
       return links

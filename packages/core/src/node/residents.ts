@@ -226,6 +226,8 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     await load(agent).catch((error) => lose(agent, messageOf(error)))
   }
 
+  await context.turns.begin()
+
   const sweep = async (): Promise<void> => {
     if (!store.damaged) await sweepModules(store, context.crypto, modulesInUse)
   }
