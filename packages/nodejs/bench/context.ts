@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { openLogStore } from '@igor/core'
 import { peerIdOf, publicKeyOf } from '@igor/lineage'
 import type { Context } from '../../core/src/agent/context.ts'
+import { openTurns } from '../../core/src/agent/turns.ts'
 import { nodeClock, nodeCrypto, openFiles } from '../src/index.ts'
 
-type Part = 'clock' | 'crypto' | 'store' | 'peer' | 'sign' | 'incarnation' | 'fence' | 'price' | 'report'
+type Part = 'clock' | 'crypto' | 'store' | 'peer' | 'sign' | 'incarnation' | 'fence' | 'price' | 'turns' | 'report'
 
 export interface BenchContext {
   readonly context: Context
@@ -31,6 +32,7 @@ export const benchContext = async (): Promise<BenchContext> => {
     incarnation: crypto.random(16),
     fence: new TextEncoder().encode('main'),
     price: 0n,
+    turns: await openTurns(store, 'main'),
     report: () => {},
   }
   return {
