@@ -1,5 +1,5 @@
 // `npm run sim`: many seeds of the simulator, on every core. Options: --seeds N, --seed S (one, again), --from S (the first of
-// many), --hours H (as long as that), --trace, --json, and what shapes a run: --minutes, --nodes, --agents, --level, --crash
+// many), --hours H (as long as that), --trace, --json, and what shapes a run: --minutes, --nodes, --agents, --liars, --level, --crash
 // "POINT#NTH", --without "KIND,KIND", --focus "KIND,KIND", --witness or --no-witness (default: by the seed).
 import { randomInt } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
@@ -8,10 +8,15 @@ import { ensureInstalled } from './workspace.mjs'
 
 /** Seeds that once failed, and why: they are run every time. */
 export const REGRESSIONS = [
-  { seed: 3, level: 0, witness: false, why: 'a paused agent left in a file without the messages that it had not read' },
-  { seed: 430057148344, witness: false, why: 'a move that waited for an agent whose module was damaged took the whole thread' },
-  { seed: 8, witness: true, why: 'a file was given out before the witness had cosigned the handoff: nobody took it' },
-  { seed: 130, witness: true, why: 'what waited for a record of a host that was deposed kept its thread busy' },
+  { seed: 3, level: 0, witness: false, liars: 0, why: 'a paused agent left in a file without the messages that it had not read' },
+  {
+    seed: 430057148344,
+    witness: false,
+    liars: 0,
+    why: 'a move that waited for an agent whose module was damaged took the whole thread',
+  },
+  { seed: 8, witness: true, liars: 0, why: 'a file was given out before the witness had cosigned the handoff: nobody took it' },
+  { seed: 130, witness: true, liars: 0, why: 'what waited for a record of a host that was deposed kept its thread busy' },
 ]
 
 /**
@@ -43,7 +48,7 @@ export async function simulate(runs, { cover = true, threads, onfailure = () => 
 }
 
 /** Options of `npm run sim` as those of a run. */
-function shapeOf({ minutes, nodes, agents, level, crash, without, focus, witness }) {
+function shapeOf({ minutes, nodes, agents, liars, level, crash, without, focus, witness }) {
   const number = (name, text) => {
     const value = Number(text)
     if (!Number.isFinite(value) || value < 0) throw new Error(`--${name} takes a number, not ${text}`)
@@ -55,6 +60,7 @@ function shapeOf({ minutes, nodes, agents, level, crash, without, focus, witness
     ...(minutes === undefined ? {} : number('minutes', minutes)),
     ...(nodes === undefined ? {} : number('nodes', nodes)),
     ...(agents === undefined ? {} : number('agents', agents)),
+    ...(liars === undefined ? {} : number('liars', liars)),
     ...(level === undefined ? {} : number('level', level)),
     ...(point === undefined ? {} : { crash: { point, nth: Number(nth) } }),
     ...(without === undefined ? {} : { without: without.split(',') }),
@@ -91,7 +97,7 @@ async function main() {
   const { values } = parseArgs({
     allowNegative: true,
     options: {
-      ...{ seeds: text, seed: text, from: text, hours: text, minutes: text, nodes: text, agents: text, level: text },
+      ...{ seeds: text, seed: text, from: text, hours: text, minutes: text, nodes: text, agents: text, liars: text, level: text },
       ...{
         crash: text,
         without: text,

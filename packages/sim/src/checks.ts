@@ -23,6 +23,8 @@ export interface Checks {
   /** How often each was looked at. */
   readonly looked: ReadonlyMap<string, number>
   readonly histories: Histories
+  /** One more thing that was looked at. */
+  seen(what: string): void
   /** From now on this agent may halt, or worse. */
   excuse(agent: string, excuse: Excuse): void
   excuseOf(agent: string): Excuse | undefined
@@ -85,6 +87,7 @@ export const createChecks = (): Checks => {
   return {
     failures,
     looked,
+    seen: look,
     histories,
     fail,
     excuse: (agent, excuse) => {

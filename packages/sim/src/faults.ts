@@ -25,6 +25,7 @@ const RATES = {
   'disk is an older copy elsewhere': 1,
   'sectors flip': 1,
   'witness dies': 2,
+  'liar goes back': 2,
 } as const
 export type FaultKind = keyof typeof RATES
 
@@ -81,6 +82,7 @@ export const createFaults = (
   const { scheduler, machines, lines, checks } = world
   const any = (): number => random.below(machines.length)
   const copies = new Map<number, Disk[]>()
+  const liars = machines.filter(({ liar }) => liar).map(({ index }) => index)
 
   /** Agents of which this machine holds something, or may be about to. */
   const involved = (machine: number): string[] => {
@@ -160,6 +162,7 @@ export const createFaults = (
       const copy = copies.get(machine)?.at(-1)
       if (copy === undefined) return
       excuse(machine, 'forked')
+      checks.histories.forgot(machine)
       world.replaceDisk(machine, copy.copy(), random.scaled(SECOND, MINUTE))
     },
     'disk is an older copy elsewhere': (machine) => {
@@ -172,6 +175,10 @@ export const createFaults = (
     'witness dies': () => {
       if (world.witness !== undefined)
         world.crash(WITNESS, random.pick(['torn', 'gone', 'kept']), random.scaled(100_000, 2 * MINUTE))
+    },
+    'liar goes back': (machine) => {
+      const copy = copies.get(machine)?.at(-1)
+      if (copy !== undefined) world.replaceDisk(machine, copy.copy(), random.scaled(SECOND / 10, 10 * SECOND))
     },
     'sectors flip': (machine) => {
       const one = machines[machine]
@@ -186,7 +193,7 @@ export const createFaults = (
     scheduler.after((MINUTE / rate) * own.scaled(0.1, 4), () => {
       if (scheduler.now >= untilUs) return
       random = own
-      const machine = kind === 'witness dies' ? WITNESS : any()
+      const machine = kind === 'witness dies' ? WITNESS : kind === 'liar goes back' ? random.pick(liars) : any()
       world.fault(kind, machine, kind)
       happen[kind](machine)
       soon(kind, rate, own)
@@ -194,9 +201,14 @@ export const createFaults = (
   }
   // A stream for each kind: a run without one of them has the others as they were.
   for (const [kind, rate] of plan.rates)
-    if (kind !== 'witness dies' || world.witness !== undefined) soon(kind, rate, streams.fork(kind))
+    if ((kind !== 'witness dies' || world.witness !== undefined) && (kind !== 'liar goes back' || liars.length > 0))
+      soon(kind, rate, streams.fork(kind))
 
-  if (plan.rates.has('disk is an older copy, unnoticed') || plan.rates.has('disk is an older copy elsewhere')) {
+  if (
+    liars.length > 0 ||
+    plan.rates.has('disk is an older copy, unnoticed') ||
+    plan.rates.has('disk is an older copy elsewhere')
+  ) {
     const own = streams.fork('copies')
     const keep = (): void => {
       scheduler.after(own.scaled(SECOND, 20 * SECOND), () => {

@@ -12,6 +12,7 @@ import {
   keyOfPeerId,
   LINEAGE_DOMAIN,
   type LineageRecord,
+  readForkProof,
   verifySigned,
 } from '@igor/lineage'
 
@@ -33,6 +34,12 @@ export interface Histories {
   /** A machine whose word counts for nothing. */
   distrust(machine: number): void
   honest(machine: number): boolean
+  /** Its disk was put back unnoticed: it may sign what it signed before, otherwise. */
+  forgot(machine: number): void
+  /** A node keeps a proof that somebody forked an agent. */
+  convicted(machine: number, proof: Uint8Array): void
+  /** A node says that somebody signed what did not come out again. */
+  accused(machine: number, signer: string): void
   /** A record is durable at a machine. */
   wrote(machine: number, record: LineageRecord): void
   /** A witness's head is durable. */
@@ -62,6 +69,7 @@ const isProgress = (body: LineageRecord['body']): body is Checkpoint | Handoff =
 export const createHistories = ({ fail, look, isForked }: HistoryOptions): Histories => {
   const machines = new Map<string, number>()
   const liars = new Set<number>()
+  const forgetful = new Set<number>()
   const authors = new Map<string, number | 'owner' | 'nobody'>()
   /** Records that their authors have on their disks. */
   const made = new Set<string>()
@@ -154,6 +162,22 @@ export const createHistories = ({ fail, look, isForked }: HistoryOptions): Histo
     },
     distrust: (machine) => void liars.add(machine),
     honest: (machine) => !liars.has(machine),
+    forgot: (machine) => void forgetful.add(machine),
+    convicted: (machine, bytes) => {
+      look('proofs verify')
+      const { signer, agent } = readForkProof(bytes)
+      const culprit = machines.get(signer)
+      if (culprit !== undefined && liars.has(culprit)) look('liars are convicted')
+      const may = culprit === undefined ? isForked(agent) : liars.has(culprit) || forgetful.has(culprit)
+      if (!may)
+        fail(`node ${machine} holds a proof against ${culprit === undefined ? signer : `node ${culprit}`}, which is honest`)
+    },
+    accused: (machine, signer) => {
+      const culprit = machines.get(signer)
+      look('the guilty are guilty')
+      if (culprit === undefined || !liars.has(culprit))
+        fail(`node ${machine} says that node ${culprit ?? '?'} lied, which is honest`)
+    },
     wrote: (machine, record) => {
       checkMade(machine, record)
       cosigned(machine, record)

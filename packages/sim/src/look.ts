@@ -43,11 +43,14 @@ export const labelOf = ({ put = [], remove = [] }: Batch): string => {
 
 /** Tells the checks of what is durable now. */
 export const seeBatch = (checks: Checks, machine: number, { put = [] }: Batch): void => {
+  if (checks.histories.honest(machine))
+    for (const [key, value] of put) if (key.startsWith(keys.forks)) checks.histories.convicted(machine, value)
   for (const [key, value] of put)
     if (key.startsWith(witnessKeys.heads)) checks.histories.head(key.slice(witnessKeys.heads.length), decodeHeadRow(value))
   for (const [key, value] of put) if (isRecord(key)) checks.histories.wrote(machine, lookAt(value))
   for (const [key, value] of put)
-    if (key.startsWith(keys.authorities)) checks.row(machine, key.slice(keys.authorities.length), decodeRow(value))
+    if (key.startsWith(keys.authorities) && checks.histories.honest(machine))
+      checks.row(machine, key.slice(keys.authorities.length), decodeRow(value))
 }
 
 const bytesIn = (value: unknown): Uint8Array[] => {

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import type { Row } from '@igor/core/simulated'
 import { createFaults, drawPlan } from './faults.ts'
+import { OVERBILLS } from './liar.ts'
 import type { CrashPlan } from './points.ts'
 import { createRandom } from './random.ts'
 import { REQUIRED } from './required.ts'
@@ -27,6 +29,8 @@ export interface RunOptions {
   readonly without?: readonly string[]
   /** Agents have a witness, which moves them when their host is gone. Default: by the seed, in every other one. */
   readonly witness?: boolean
+  /** Byzantine hosts besides the nodes. Default: 0 to 2, by the seed. */
+  readonly liars?: number
   /** Kinds of faults that happen often. */
   readonly focus?: readonly string[]
 }
@@ -44,6 +48,8 @@ export interface RunResult {
   readonly nodes: number
   readonly ticks: number
   readonly faults: ReadonlyMap<string, number>
+  /** What Byzantine hosts did, by kind. */
+  readonly lies: ReadonlyMap<string, number>
   /** Crash points that were come to, and how often. */
   readonly points: ReadonlyMap<string, number>
   /** Those at which a process ended. */
@@ -58,6 +64,8 @@ const RICH = 10n ** 16n
 const BUSY_MINUTES = 5
 /** In peace every undecided move ends, and every agent that can live does, within this. */
 const PEACE_US = 5 * MINUTE
+/** A witness waits for whom a handoff names as long as their word holds: ten minutes, by a clock that may be ahead. */
+const WITNESSED_PEACE_US = 30 * MINUTE
 /** Looked at so often whether it has. */
 const LOOK_US = 5 * SECOND
 
@@ -74,6 +82,9 @@ const watchSpin = (scheduler: Scheduler): (() => boolean) => {
   }
 }
 
+/** Who takes an agent from a host that billed falsely, and runs its journal again, does not go on from there. */
+const isFoundOut = (row: Row): boolean => row.state === 'recovery-required' && /does not come out again/.test(row.why)
+
 /** Why not everybody is well; empty: all are. */
 const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, number>): string[] => {
   const { checks } = world
@@ -82,6 +93,10 @@ const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, num
     const short = `agent …${agent.slice(-6)}`
     const rows = [...checks.rowsOf(agent)]
     const owners = rows.filter(([, row]) => row.state === 'active-owner')
+    if (owners.length === 0 && world.lies.has(OVERBILLS) && rows.some(([, row]) => isFoundOut(row))) {
+      checks.seen('a false bill halts')
+      return []
+    }
     if (owners.length !== 1) {
       const all = rows.map(
         ([machine, row]) => `node ${machine} ${row.state}${row.state === 'recovery-required' ? ` (${row.why})` : ''}`,
@@ -106,6 +121,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const minutes = options.minutes ?? random.scaled(0.2, 1.2)
   const machines = options.nodes ?? 3 + random.below(2)
   const calm = level === 0
+  const liars = options.liars ?? (calm ? 0 : random.fork('liars').pick([0, 0, 0, 1, 1, 2]))
   const witness = options.witness ?? random.fork('witness').chance(0.5)
   const money = random.fork('money')
   const priced = money.chance(0.5)
@@ -114,7 +130,8 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const cramped = !calm && random.chance(0.1)
   const world: World = createWorld({
     seed,
-    machines,
+    machines: machines + liars,
+    liars,
     traced,
     witness,
     price: () => (priced ? money.pick([0n, BigInt(Math.round(money.scaled(1e6, 1e12)))]) : 0n),
@@ -165,6 +182,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     nodes: machines,
     ticks: checks.looked.get('one life a tick') ?? 0,
     faults: world.faults,
+    lies: world.lies,
     points: world.points.seen,
     struck: world.points.struck,
     looked: checks.looked,
@@ -175,9 +193,10 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
 const settle = async (world: World, workload: Workload, cramped: boolean, failed: () => boolean): Promise<void> => {
   const { scheduler, checks } = world
   // A pause may last until now and as long again.
-  const end = scheduler.now + PEACE_US + scheduler.now / 2
+  const end = scheduler.now + (world.witness === undefined ? PEACE_US : WITNESSED_PEACE_US) + scheduler.now / 2
   const since = new Map(Array.from(checks.agents(), (agent) => [agent, checks.lastTick(agent)]))
   // Their operators make room, which takes a restart.
+  world.banish()
   if (cramped) for (const { index } of world.machines) world.stop(index, SECOND)
   workload.settle()
   let ill = ['nobody looked']

@@ -17,6 +17,8 @@ export interface Summary {
   readonly events: number
   readonly ticks: number
   readonly faults: ReadonlyMap<string, number>
+  /** What Byzantine hosts did. */
+  readonly lies: ReadonlyMap<string, number>
   /** Crash points that some run came to, and one run that did. */
   readonly points: ReadonlyMap<string, RunOptions>
   readonly struck: ReadonlySet<string>
@@ -35,6 +37,7 @@ export interface Adding {
 export const createSummary = (): Adding => {
   const failed: Failure[] = []
   const faults = new Map<string, number>()
+  const lies = new Map<string, number>()
   const points = new Map<string, RunOptions>()
   const struck = new Set<string>()
   const looked = new Map<string, number>()
@@ -51,13 +54,14 @@ export const createSummary = (): Adding => {
       events += result.events
       ticks += result.ticks
       addTo(faults, result.faults)
+      addTo(lies, result.lies)
       addTo(looked, result.looked)
       // A planned crash stands in the way of no other: the run came here without it.
       for (const point of result.points.keys()) if (!points.has(point) && run.crash === undefined) points.set(point, run)
       for (const point of result.struck) struck.add(point)
     },
     get summary() {
-      return { runs, failed, simulatedMs, events, ticks, faults, points, struck, looked }
+      return { runs, failed, simulatedMs, events, ticks, faults, lies, points, struck, looked }
     },
     uncovered: () =>
       [...points].filter(([point]) => !struck.has(point)).map(([point, run]) => ({ ...run, crash: { point, nth: 0 } })),
@@ -73,6 +77,7 @@ export const reproduce = ({
   level,
   crash,
   witness,
+  liars,
   without = [],
   focus = [],
 }: RunOptions): string =>
@@ -82,6 +87,7 @@ export const reproduce = ({
     ...(nodes === undefined ? [] : [`--nodes ${nodes}`]),
     ...(agents === undefined ? [] : [`--agents ${agents}`]),
     ...(level === undefined ? [] : [`--level ${level}`]),
+    ...(liars === undefined ? [] : [`--liars ${liars}`]),
     ...(witness === undefined ? [] : [witness ? '--witness' : '--no-witness']),
     ...(crash === undefined ? [] : [`--crash "${crash.point}#${crash.nth}"`]),
     ...(focus.length === 0 ? [] : [`--focus "${focus.join(',')}"`]),
@@ -96,12 +102,13 @@ const table = (sums: ReadonlyMap<string, number>): string =>
 
 /** @param seconds of processor time that the runs took */
 export const describe = (summary: Summary, seconds: number): string => {
-  const { runs, failed, simulatedMs, events, ticks, faults, points, struck, looked } = summary
+  const { runs, failed, simulatedMs, events, ticks, faults, lies, points, struck, looked } = summary
   const hours = simulatedMs / 3_600_000
   return [
     `${runs} runs, ${hours.toFixed(1)} simulated hours, ${ticks} ticks seen, ${events} events`,
     `${(hours / seconds).toFixed(3)} simulated hours a second of one core: ${Math.round((hours * 3600) / seconds)} times real time`,
     `faults: ${table(faults)}`,
+    `lies of Byzantine hosts: ${table(lies)}`,
     `crash points: ${[...points.keys()].filter((point) => struck.has(point)).length} of ${points.size} covered`,
     `invariants looked at: ${table(looked)}`,
     ...failed.map(({ run, failures }) => `FAILED ${reproduce(run)}\n  ${failures.join('\n  ')}`),

@@ -59,9 +59,12 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   const retiring = new Set<string>()
   const carried = new Set<string>()
   let settling = false
+  const lied = machines.some(({ liar }) => liar)
 
   const up = (): (Machine & { readonly node: Node })[] =>
-    machines.filter((one): one is Machine & { node: Node } => one.node !== undefined && one.process?.paused === false)
+    machines.filter(
+      (one): one is Machine & { node: Node } => one.node !== undefined && !one.liar && one.process?.paused === false,
+    )
 
   /** What fails is nobody's fault; it is seen in the trace. */
   const attempt = (machine: Machine, what: string, work: () => Promise<string>): void => {
@@ -109,7 +112,11 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
       }
     }
     node.onchange(look)
-    node.onevent(({ code, message }) => world.did(machine.index, `reports ${code}: ${message}`))
+    node.onevent(({ code, message }) => {
+      world.did(machine.index, `reports ${code}: ${message}`)
+      const [, signer] = /^(\S+) signed a false /.exec(message) ?? []
+      if (code === 'REPLAY_DIFFERS' && signer !== undefined) checks.histories.accused(machine.index, signer)
+    })
     look()
     void shareKeys(node).catch(() => {})
   })
@@ -136,7 +143,8 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     const interval = Math.round(random.scaled(...options.intervalMs))
     const witness = options.witness && random.chance(0.85) ? machines[WITNESS]?.peer : undefined
     const budget = options.budget()
-    const watcher = random.chance(0.3) ? random.pick(here) : undefined
+    // What a host shows to others is its word.
+    const watcher = !lied && random.chance(0.3) ? random.pick(here) : undefined
     attempt(machine, 'starts an agent', async () => {
       const agent = await machine.node.spawn({
         module: probe(),
@@ -166,13 +174,20 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     })
   }
 
+  /** What a liar acknowledges is worth nothing. */
+  const hostIsHonest = (one: Known, { node }: { readonly node: Node }): boolean => {
+    const machine = world.fabric.peers.get(node.agent(one.id).status.host)
+    return !lied || (machine !== undefined && checks.histories.honest(machine))
+  }
+
   const send = (one: Known, machine: Machine & { node: Node }): void => {
     if (one.next >= MAX_IDS) return
     const id = one.next++
     const kind = random.chance(0.8) ? PLAIN : random.pick([FAILS, HURRIES, GROWS])
     attempt(machine, `sends message ${id} (${kind}) to ${shortOf(one.id)}`, async () => {
+      const trusted = hostIsHonest(one, machine)
       await machine.node.agent(one.id).send(messageOf(id, kind))
-      checks.acknowledged(one.id, id)
+      if (trusted && hostIsHonest(one, machine)) checks.acknowledged(one.id, id)
       return 'committed'
     })
   }
@@ -182,6 +197,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     const { peer } = target
     if (peer === undefined) return
     one.targets.add(target.index)
+    if (target.liar && !checks.isWitnessed(one.id)) checks.excuse(one.id, 'forked')
     attempt(machine, `moves ${shortOf(one.id)} to node ${target.index}`, async () => {
       const done = await machine.node.agent(one.id).moveTo(peer)
       return `arrived at tick ${done.tick}`
@@ -191,7 +207,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   const carry = (one: Known): void => {
     const source = up().find(({ node }) => node.agents().some(({ agent, here }) => here && agent === one.id))
     const target = random.pick(machines)
-    if (source === undefined || target.node === undefined || target === source) return
+    if (source === undefined || target.node === undefined || target.liar || target === source) return
     const { node } = target
     one.targets.add(target.index)
     carried.add(one.id)
@@ -210,7 +226,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     const wrong = random.chance(0.1) && !settling
     const machine = machines[wrong ? random.below(machines.length) : file.to]
     const node = machine?.node
-    if (machine === undefined || node === undefined) return
+    if (machine === undefined || node === undefined || machine.liar) return
     attempt(machine, `imports ${shortOf(one.id)} from a file for node ${file.to}`, async () => {
       await node.import(file.bytes)
       one.files = one.files.filter((other) => other !== file)
@@ -248,8 +264,9 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
   const fund = (one: Known, machine: Machine & { node: Node }, amount: bigint): void => {
     checks.histories.funds(one.id, amount)
     attempt(machine, `gives ${amount} microcents to ${shortOf(one.id)}`, async () => {
+      const trusted = hostIsHonest(one, machine)
       await machine.node.agent(one.id).fund(amount)
-      checks.histories.funded(one.id, amount)
+      if (trusted && hostIsHonest(one, machine)) checks.histories.funded(one.id, amount)
       return 'applied'
     })
   }
@@ -314,7 +331,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     if (source === undefined || !carried.has(one.id)) return
     attempt(source, `packs ${shortOf(one.id)} up again`, async () => {
       const bytes = await source.node.agent(one.id).export()
-      one.files = machines.filter(({ index }) => index !== source.index).map(({ index }) => ({ to: index, bytes }))
+      one.files = machines.filter(({ index, liar }) => index !== source.index && !liar).map(({ index }) => ({ to: index, bytes }))
       return `${bytes.length} bytes`
     })
   }

@@ -10,6 +10,7 @@ import { type Checks, createChecks } from './checks.ts'
 import { createClock, type MachineClock } from './clock.ts'
 import { createCrypto } from './crypto.ts'
 import { createFiles } from './disk.ts'
+import { createEar, drawVices, type LiarOptions, lyingNetwork, lyingThreads } from './liar.ts'
 import { isRecord, labelOf, seeBatch, seeMessage } from './look.ts'
 import { createFabric, type Fabric } from './network.ts'
 import { createPoints, type Points } from './points.ts'
@@ -39,6 +40,8 @@ export interface Machine {
   readonly process: Process | undefined
   readonly disk: Disk
   readonly clock: MachineClock
+  /** Its host lies. */
+  readonly liar: boolean
   /** Where its store is: another one is noticed at the start. */
   residence: string
 }
@@ -56,6 +59,8 @@ export interface WorldOptions {
   readonly room?: (machine: number) => number | undefined
   /** Microcents that a machine asks for a nominal second. Default 0. */
   readonly price?: (machine: number) => bigint
+  /** So many of the machines, the last ones, lie. */
+  readonly liars?: number
   /** The node of machine `WITNESS` is one. */
   readonly witness?: boolean
   readonly skewUs?: number
@@ -72,6 +77,8 @@ export interface World {
   readonly weather: Weather
   readonly threadFaults: ThreadFaults
   readonly machines: readonly Machine[]
+  /** What hosts were caught at that no honest one does, by kind. */
+  readonly lies: Map<string, number>
   /** The witness's machine, if there is one. */
   readonly witness: number | undefined
   readonly fabric: Fabric
@@ -90,6 +97,8 @@ export interface World {
   onstart(listener: (machine: Machine, node: Node) => void): void
   fault(kind: string, machine: number, text: string): void
   did(machine: number, text: string): void
+  /** Liars are gone for good. */
+  banish(): void
   /** Ends all processes. */
   end(): void
 }
@@ -101,6 +110,8 @@ interface Running extends Machine {
   disk: Disk
   lives: number
   starting: boolean
+  /** It does not come back. */
+  banished: boolean
 }
 
 export const createWorld = (options: WorldOptions): World => {
@@ -114,6 +125,9 @@ export const createWorld = (options: WorldOptions): World => {
   const faults = new Map<string, number>()
   const started: ((machine: Machine, node: Node) => void)[] = []
   const chance = random.fork('crashes')
+  const lies = new Map<string, number>()
+  const ear = createEar(random.fork('ear'))
+  const liars = options.liars ?? 0
   let ended = false
 
   const fault = (kind: string, machine: number, text: string): void => {
@@ -137,11 +151,16 @@ export const createWorld = (options: WorldOptions): World => {
     points,
     trace,
     random: random.fork('network'),
-    tap: (machine, protocol, message) => seeMessage(checks, machine, protocol, message),
+    tap: (machine, protocol, message) => {
+      if (liars > 0) ear.hear(protocol, message)
+      if (checks.histories.honest(machine)) seeMessage(checks, machine, protocol, message)
+    },
   })
 
   const machines = Array.from({ length: options.machines }, (_, index): Running => {
     const own = random.fork(`machine ${index}`)
+    const liar = index >= options.machines - liars
+    if (liar) checks.histories.distrust(index)
     return {
       index,
       node: undefined,
@@ -149,9 +168,11 @@ export const createWorld = (options: WorldOptions): World => {
       process: undefined,
       disk: makeDisk(),
       clock: { offset: own.between(-1, 1) * (options.skewUs ?? 0), drift: own.between(-1, 1) * (options.drift ?? 0), slept: 0 },
+      liar,
       residence: `place ${index}`,
       lives: 0,
       starting: false,
+      banished: false,
     }
   })
   const at = (index: number): Running => {
@@ -203,15 +224,26 @@ export const createWorld = (options: WorldOptions): World => {
     await lookBack(store, machine.index)
     const room = options.room?.(machine.index)
     const price = options.price?.(machine.index) ?? 0n
+    const lying: LiarOptions | undefined = machine.liar
+      ? {
+          process,
+          vices: drawVices(random.fork(`vices ${machine.index}`)),
+          ear,
+          peers: () => [...fabric.peers.keys()],
+          onlie: (what) => void lies.set(what, (lies.get(what) ?? 0) + 1),
+        }
+      : undefined
+    const threads = createThreads(process, threadFaults)
     const node = await createCoreNode(
       {
         clock: createClock(process, machine.clock),
         crypto: createCrypto(process),
         store: observed(store, process, pending),
-        threads: createThreads(process, threadFaults),
+        threads: lying === undefined ? threads : lyingThreads(lying, threads),
         network: async (seed) => {
           checks.histories.join(peerIdOf(publicKeyOf(seed)), machine.index)
-          return fabric.join(process, seed)
+          const network = fabric.join(process, seed)
+          return lying === undefined ? network : lyingNetwork(lying, network, seed)
         },
       },
       {
@@ -227,18 +259,18 @@ export const createWorld = (options: WorldOptions): World => {
     // What a restored disk says counts once the node has had its chance to notice.
     for (const key of await store.list(keys.authorities)) {
       const row = await store.get(key).catch(() => undefined)
-      if (row !== undefined) checks.row(machine.index, key.slice(keys.authorities.length), decodeRow(row))
+      if (row !== undefined && !machine.liar) checks.row(machine.index, key.slice(keys.authorities.length), decodeRow(row))
     }
     machine.node = node
     machine.peer = node.id
     machine.starting = false
     did(machine.index, 'is up')
-    for (const listener of started) listener(machine, node)
+    if (!machine.liar) for (const listener of started) listener(machine, node)
   }
 
   const start = (index: number): void => {
     const machine = at(index)
-    if (machine.process?.alive === true || ended) return
+    if (machine.process?.alive === true || ended || machine.banished) return
     machine.lives++
     const process = createProcess(scheduler, random.fork(`process ${index} ${machine.lives}`), index)
     machine.process = process
@@ -279,6 +311,7 @@ export const createWorld = (options: WorldOptions): World => {
     witness: options.witness === true ? WITNESS : undefined,
     fabric,
     faults,
+    lies,
     start,
     crash,
     stop: (index, backUs) => {
@@ -322,6 +355,14 @@ export const createWorld = (options: WorldOptions): World => {
     onstart: (listener) => started.push(listener),
     fault,
     did,
+    banish: () => {
+      for (const machine of machines) {
+        if (!machine.liar) continue
+        machine.banished = true
+        down(machine)
+        did(machine.index, 'is gone for good')
+      }
+    },
     end: () => {
       ended = true
       for (const machine of machines) down(machine)

@@ -278,6 +278,21 @@ describe('an agent with a witness', () => {
     await eventually(a, () => !agent.status.here)
   })
 
+  it('is given up by whoever took it from a file after its owner had it go on elsewhere', async () => {
+    const agent = await spawn(a, { public: false })
+    await nextCount(agent, 3)
+    const file = await agent.export({ to: await b.ready() })
+    const [seed = ''] = await a.exportKeys()
+    const key = Uint8Array.from(seed.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))
+    const c = await world.start()
+    await meet(witness, b, c)
+    const there = await c.import(file, { key })
+    await nextCount(there)
+    await b.import(file).catch(() => {})
+    await eventually(b, () => !b.agents().some((one) => one.agent === agent.id && one.here))
+    expect(b.agents().find((one) => one.agent === agent.id)).toMatchObject({ host: c.id })
+  })
+
   it('goes on without its witness when its owner says that it is gone', async () => {
     const agent = await spawn(a)
     await nextCount(agent, 3)

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Chain, type LineageRecord, type Recover, readReady, signRecord } from '@igor/lineage'
+import { type Chain, decodeReady, type LineageRecord, type Recover, readReady, signRecord } from '@igor/lineage'
 import { type Context, nowMs } from '../agent/context.ts'
 import type { Peer } from '../api.ts'
 import { IgorError } from '../errors.ts'
@@ -237,7 +237,9 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
         named ||
         hosts.some((host) => host.peer === peer) ||
         options.isOwner(agent, peer, proof) ||
-        (await manifestOf(chain))?.public === true
+        (await manifestOf(chain))?.public === true ||
+        // Whom an earlier offer names may have taken it since, and learns here that it went on without.
+        ((await service.records(agent)) ?? []).some((record) => targetOf(record) === peer)
       )
     },
     takeover: async (agent, peer, { to = peer, proof } = {}) => {
@@ -263,6 +265,10 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
     },
   }
 }
+
+/** Whom a record offers the agent. */
+const targetOf = ({ body }: LineageRecord): string | undefined =>
+  body.kind === 'handoff' || body.kind === 'recover' ? decodeReady(body.ready).ready.to : undefined
 
 /** What the witness keeps, for this node itself. */
 const localPuller = (service: WitnessService): Puller => ({
