@@ -6,7 +6,7 @@
 import type { Version } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import type { LinkKind, Store, StoreUsage } from './platform.ts'
-import type { Replay, ReplayOptions } from './replay/report.ts'
+import type { Replay, ReplayOptions } from './replay-report.ts'
 
 /** One word for a person, derived from authority and health. */
 export type AgentState = 'active' | 'moving' | 'halted' | 'faulted' | 'exhausted' | 'paused' | 'moved' | 'retired'
@@ -356,5 +356,5 @@ export interface WitnessOptions {
   readonly shared?: { readonly seed: Uint8Array; readonly store: Store }
 }
 
-export type * from './replay/report.ts'
+export type * from './replay-report.ts'
 export type { CID }

@@ -5,12 +5,30 @@
  */
 import type { Sign } from '@igor/lineage'
 import type { Version } from '@igor/sandbox'
-import type { NodeEvent } from '../api.ts'
-import type { Forks } from '../node/forks.ts'
+import type { NodeEvent, Proof } from '../api.ts'
+import type { contradicts, Shown } from '../authority/contradiction.ts'
+import type { Links } from '../authority/witness.ts'
 import type { Clock, Crypto, Network, Store } from '../platform.ts'
-import type { Links } from '../witness/links.ts'
 import type { Timetable } from './timetable.ts'
 import type { Turns } from './turns.ts'
+
+/** Who is proven to have forked an agent. */
+export interface Forks {
+  /** True if this node holds a proof against this peer, which is another one. */
+  convicts(peer: string): boolean
+  /** Agents neither go to whoever is proven to have forked one, nor come from there. @throws IgorError HANDOFF_REJECTED */
+  check(peer: string): void
+  /** What a peer says of an agent does not go together with these records. */
+  readonly contradicts: typeof contradicts
+  /** Holds a history that is known here against one that was shown. */
+  compare(mine: Required<Shown>, theirs: Shown): Promise<void>
+  /** The same for records that a peer shows and that nobody has verified: at most one comparison a second and peer. */
+  shown(peer: string, mine: Required<Shown>, records: Shown['records']): Promise<void>
+  /** A peer is there: the first time it is told of all proofs. */
+  greet(peer: string): void
+  list(): Promise<readonly Proof[]>
+  close(): void
+}
 
 export interface Context {
   readonly clock: Clock
@@ -35,7 +53,6 @@ export interface Context {
   readonly version?: Version
   /** The way to each agent's witness. */
   readonly links: Links
-  /** Who is proven to have forked an agent. */
   readonly forks: Forks
   /** Names of records that were verified in their chains; see `verifyGently`. */
   readonly verified: Set<string>

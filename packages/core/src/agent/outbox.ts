@@ -5,7 +5,7 @@
  * @module
  */
 import type { Clock } from '../platform.ts'
-import type { Commitment } from '../witness/holder.ts'
+import type { Commitment } from './commitment.ts'
 import type { Ledger } from './ledger.ts'
 
 /** With a witness, what can be seen from elsewhere is bound by a record at least this often. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-
 import type { LineageRecord } from '@igor/lineage'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'

@@ -6,8 +6,7 @@
  */
 import { peerIdOf, publicKeyOf } from '@igor/lineage'
 import { ChannelError, IgorError, PeerUnreachableError } from '../errors.ts'
-import type { Channel, HandleOptions, Network } from '../platform.ts'
-import { MAX_FRAME } from '../platform.ts'
+import { type Channel, type HandleOptions, MAX_FRAME, type Network } from '../platform.ts'
 import { asError } from '../thrown.ts'
 
 /** Frames under way before `send` waits for the reader. */

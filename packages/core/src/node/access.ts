@@ -4,15 +4,14 @@
  *
  * @module
  */
-
 import { moduleParts, pruneRecords } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import { type Context, nowMs } from '../agent/context.ts'
-import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { BlockSource } from '../protocols/blocks.ts'
+import { verifyGently } from '../protocols/verify-gently.ts'
 import { checkProof } from '../protocols/watch.ts'
 import type { WitnessService } from '../witness/service.ts'
 import type { Residents } from './residents.ts'

@@ -1,5 +1,6 @@
 import { MAX_PROOF_BYTES, peerIdOf, publicKeyOf, signerOfSeed } from '@igor/lineage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Forks } from '../agent/context.ts'
 import type { NodeEvent } from '../api.ts'
 import { StoreFullError } from '../errors.ts'
 import { keys } from '../keys.ts'
@@ -9,7 +10,7 @@ import { openLogStore } from '../store/log-store.ts'
 import { type Disk, makeDisk } from '../testing/memory-files.ts'
 import { born, type History, handClock, type Peer, tick } from '../witness/fixtures/kit.ts'
 import { testCrypto } from './fixtures/world.ts'
-import { FORKS_TOPIC, type Forks, openForks } from './forks.ts'
+import { FORKS_TOPIC, openForks } from './forks.ts'
 
 const liarOf = (n: number): Peer => {
   const seed = new Uint8Array(32)

@@ -5,9 +5,9 @@
  * @module
  */
 import { type ForkProof, MAX_PROOF_BYTES, readForkProof } from '@igor/lineage'
-import type { Context } from '../agent/context.ts'
+import type { Context, Forks } from '../agent/context.ts'
 import type { Proof } from '../api.ts'
-import { contradicts, findForks, type Shown } from '../authority/contradiction.ts'
+import { contradicts, findForks } from '../authority/contradiction.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 
@@ -21,23 +21,6 @@ const CHECK_MS = 1000
 const SAY_MS = 1500
 /** Peers remembered: by their last proof, and as told of all that is known. */
 const MAX_PEERS = 1000
-
-export interface Forks {
-  /** True if this node holds a proof against this peer, which is another one. */
-  convicts(peer: string): boolean
-  /** Agents neither go to whoever is proven to have forked one, nor come from there. @throws IgorError HANDOFF_REJECTED */
-  check(peer: string): void
-  /** What a peer says of an agent does not go together with these records. */
-  readonly contradicts: typeof contradicts
-  /** Holds a history that is known here against one that was shown. */
-  compare(mine: Required<Shown>, theirs: Shown): Promise<void>
-  /** The same for records that a peer shows and that nobody has verified: at most one comparison a second and peer. */
-  shown(peer: string, mine: Required<Shown>, records: Shown['records']): Promise<void>
-  /** A peer is there: the first time it is told of all proofs. */
-  greet(peer: string): void
-  list(): Promise<readonly Proof[]>
-  close(): void
-}
 
 export const openForks = async (
   context: Pick<Context, 'clock' | 'store' | 'network' | 'peer' | 'signal' | 'report'>,

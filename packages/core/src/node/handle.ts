@@ -19,16 +19,16 @@ import type {
   VerifyOptions,
   Waiting,
 } from '../api.ts'
-import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
 import { packFile } from '../files/file.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
 import { sendMessage, sendOrder } from '../protocols/order.ts'
+import { verifyGently } from '../protocols/verify-gently.ts'
 import { makeProof, watchAt } from '../protocols/watch.ts'
 import { inTime } from '../protocols/wire.ts'
-import { gather } from '../replay/gather.ts'
 import { type Judge, replay } from '../replay/replay.ts'
 import { passportOf } from '../replay/verify.ts'
+import { gather } from './evidence.ts'
 import { createLogOrder } from './log-order.ts'
 import type { Owner } from './owner.ts'
 import type { HostProver } from './proof-of-host.ts'

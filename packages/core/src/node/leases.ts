@@ -4,16 +4,16 @@
  *
  * @module
  */
-
 import type { LineageRecord } from '@igor/lineage'
+import type { Commitment } from '../agent/commitment.ts'
 import type { Context } from '../agent/context.ts'
 import type { Hosted } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
 import type { LastWords } from '../api.ts'
-import { verifyGently } from '../authority/verify-gently.ts'
 import type { Manifest } from '../manifest.ts'
+import { verifyGently } from '../protocols/verify-gently.ts'
 import { messageOf } from '../thrown.ts'
-import { type Commitment, committing } from '../witness/holder.ts'
+import { committing } from '../witness/holder.ts'
 
 /** A witness that does not answer must not keep a node from stopping. */
 const FAREWELL_MS = 1000

@@ -6,10 +6,10 @@
  */
 import { startChain } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
-import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
 import { pullFrom } from '../protocols/blocks.ts'
 import type { Said, SaidAgent } from '../protocols/presence.ts'
+import { verifyGently } from '../protocols/verify-gently.ts'
 import { deadline } from '../protocols/wire.ts'
 import type { Owner } from './owner.ts'
 import type { Residents } from './residents.ts'

@@ -6,9 +6,9 @@
  */
 import type { Chain } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
-import { verifyGently } from '../authority/verify-gently.ts'
 import { IgorError } from '../errors.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
+import { verifyGently } from '../protocols/verify-gently.ts'
 
 /** A host that cannot be asked now may be back soon. */
 const DOUBT_MS = 3000

@@ -6,7 +6,7 @@
  */
 import { decodeRecord, type LineageRecord, MAX_RECORD_BYTES } from '@igor/lineage'
 import { CID } from 'multiformats/cid'
-import type { CommitAnswer, RenewAnswer } from '../witness/requests.ts'
+import type { CommitAnswer, RenewAnswer } from '../authority/witness.ts'
 import { type Fields, type Message, violation } from './wire.ts'
 
 export const WITNESS_PROTOCOL = '/igor/witness/1.0.0'

@@ -6,6 +6,7 @@ import { inThreads } from '../execution/in-thread.ts'
 import { createExecutor } from '../execution/pool.ts'
 import { seedOn } from '../node/fixtures/rogue.ts'
 import { createWorld, eventually, manifest, testCrypto, type World } from '../node/fixtures/world.ts'
+import type { Replay, ReplayOptions } from '../replay-report.ts'
 import { systemClock } from '../worker/fixtures/clock.ts'
 import {
   buildAgent,
@@ -25,7 +26,6 @@ import {
 } from '../worker/fixtures/wasm.ts'
 import { atTick, type Evidence, entriesOf, forge, inChunk, type Lie, recordOf } from './fixtures/forge.ts'
 import { replay } from './replay.ts'
-import type { Replay, ReplayOptions } from './report.ts'
 
 const judge = async (file: Evidence, options: ReplayOptions = {}): Promise<Replay> => {
   const executor = createExecutor(inThreads(), systemClock)

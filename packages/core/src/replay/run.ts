@@ -26,10 +26,10 @@ import { ReplayDiffers, replayEntries } from '../agent/present.ts'
 import { blockAfter } from '../agent/state.ts'
 import type { Executor, ModuleLimits, Placed } from '../execution/executor.ts'
 import type { Manifest } from '../manifest.ts'
+import type { ReplayClaim, ReplayGuilt } from '../replay-report.ts'
 import type { Delta } from '../worker/protocol.ts'
 import type { Library } from './blocks.ts'
 import { objection } from './claims.ts'
-import type { ReplayClaim, ReplayGuilt } from './report.ts'
 import type { Step } from './spans.ts'
 
 /** Entries and fuel between two looks at the signal. */

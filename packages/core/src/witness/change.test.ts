@@ -1,5 +1,6 @@
 import { cosignatureOf, type LineageRecord, verifyChain } from '@igor/lineage'
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { CommitAnswer, WitnessLink } from '../authority/witness.ts'
 import { testCrypto } from '../node/fixtures/world.ts'
 import type { Store } from '../platform.ts'
 import { openLogStore } from '../store/log-store.ts'
@@ -23,8 +24,7 @@ import {
   walter,
   wanda,
 } from './fixtures/kit.ts'
-import { linkToSelf, type WitnessLink } from './link.ts'
-import type { CommitAnswer } from './requests.ts'
+import { linkToSelf } from './link.ts'
 import { openWitness, type WitnessService } from './service.ts'
 
 const { random } = testCrypto

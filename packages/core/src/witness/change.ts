@@ -5,10 +5,10 @@
  * @module
  */
 import { cosignatureOf, type LineageRecord } from '@igor/lineage'
+import type { BlockReader, WitnessLink } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import { messageOf } from '../thrown.ts'
-import type { HeldLedger } from './holder.ts'
-import type { BlockReader, WitnessLink } from './link.ts'
+import type { HeldLedger } from './held.ts'
 import { submit } from './submit.ts'
 
 export interface ChangeOver {

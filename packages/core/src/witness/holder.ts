@@ -4,16 +4,16 @@
  *
  * @module
  */
-import type { Chain, LineageRecord, StateBlock } from '@igor/lineage'
+import type { LineageRecord, StateBlock } from '@igor/lineage'
+import { ALONE, type Commitment } from '../agent/commitment.ts'
 import { type Context, nowMs } from '../agent/context.ts'
 import { endLease, granted, type Leasing, leftOf, look, MARGIN_MS, noLease, type Reading, renewalIn } from '../authority/lease.ts'
-import type { Row } from '../authority/row.ts'
+import type { BlockReader, Grant, WitnessLink } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import { messageOf } from '../thrown.ts'
 import { changeOver } from './change.ts'
-import type { BlockReader, WitnessLink } from './link.ts'
+import type { HeldLedger } from './held.ts'
 import { makeRelease } from './release.ts'
-import type { Grant } from './requests.ts'
 import { freshBlocks, storedBlocks, submit, uncosigned } from './submit.ts'
 
 /** First wait after a failure; doubled up to the longest. */
@@ -22,50 +22,6 @@ const MAX_RETRY_MS = 4000
 const stuck = (message: string): string =>
   `its change of witness waits: ${message}. It goes on when they are back; if one is gone for good, its owner says so`
 const UNHEARD = 'its witness was not heard before its lease ended. It goes on when the witness is back'
-
-/** What the holder needs of a ledger. */
-export interface HeldLedger {
-  readonly agent: string
-  readonly chain: Chain
-  readonly row: Row
-  readonly records: readonly LineageRecord[]
-  readonly refs: { pin(): () => void }
-  readonly current: { readonly block: StateBlock } | undefined
-  /** The record came back with its cosignature: kept with it. */
-  cosigned(record: LineageRecord): Promise<void>
-  halt(why: string): Promise<void>
-}
-
-/** When what an agent did may be acted on, and until when it may go on. */
-export interface Commitment {
-  /** What is durable here is committed only when a cosigned record binds it. */
-  readonly witnessed: boolean
-  /** Milliseconds that it may tick on for now; 0: it stands still. */
-  left(): number
-  /** Why it stands still; undefined: it does not. */
-  readonly why: string | undefined
-  /**
-   * Resolves when the record that is the head now is committed.
-   * @throws IgorError NOT_AUTHORITATIVE when it was refused for good, or NODE_STOPPED
-   */
-  committed(): Promise<void>
-  /** Has the head cosigned soon, though nobody waits for it. */
-  hurry(): void
-  /** Signed beforehand: says that the holder goes. */
-  readonly release: Uint8Array | undefined
-  stop(): Promise<void>
-}
-
-/** Of an agent without a witness: what is durable is committed. */
-export const ALONE: Commitment = {
-  witnessed: false,
-  left: () => Number.POSITIVE_INFINITY,
-  why: undefined,
-  committed: async () => {},
-  hurry: () => {},
-  release: undefined,
-  stop: async () => {},
-}
 
 export interface HolderOptions {
   readonly context: Context

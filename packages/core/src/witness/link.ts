@@ -4,8 +4,8 @@
  * @module
  */
 import type { LineageRecord } from '@igor/lineage'
-import type { CID } from 'multiformats/cid'
 import type { Context } from '../agent/context.ts'
+import { type CommitAnswer, MAX_WANT, type RenewAnswer, type TakeoverWish, type WitnessLink } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import { type Channel, MAX_FRAME } from '../platform.ts'
 import {
@@ -29,18 +29,10 @@ import {
   readCosigned,
   readRenewal,
 } from '../protocols/witness.ts'
-import { type Claim, type CommitAnswer, MAX_WANT, type RenewAnswer } from './requests.ts'
 import type { WitnessService } from './service.ts'
 
 /** A small question has its answer, or another way is tried before the lease ends. */
 const SMALL_MS = 6000
-
-export interface TakeoverWish {
-  /** Peer id of who shall have it; default: who asks. */
-  readonly to?: string
-  /** The owner's word for who asks. */
-  readonly proof?: Uint8Array
-}
 
 export interface WitnessAccess {
   /** Who may read the history that the witness keeps; anyone else its genesis. @throws IgorError UNKNOWN_AGENT */
@@ -49,29 +41,6 @@ export interface WitnessAccess {
    * Moves the agent once its lease is over, to `to`: because the peer held it and lost its copy, or has its owner's word.
    */
   takeover(agent: string, peer: string, wish?: TakeoverWish): Promise<void>
-}
-
-/** Blocks by their name; undefined: not here any more. */
-export type BlockReader = (cid: CID) => Promise<Uint8Array | undefined>
-
-export interface CommitWish {
-  readonly agent: string
-  readonly records: readonly LineageRecord[]
-  /** At most `PUSH_BYTES` together. */
-  readonly blocks: readonly Uint8Array[]
-  readonly read: BlockReader
-}
-
-/** A witness as whoever asks it sees it, near or far. */
-export interface WitnessLink {
-  commit(wish: CommitWish, signal?: AbortSignal): Promise<CommitAnswer>
-  renew(agent: string, claim: Claim, signal?: AbortSignal): Promise<RenewAnswer>
-  release(bytes: Uint8Array): Promise<boolean>
-  /** Whether it would take this agent from here. @throws IgorError QUOTA */
-  welcome(agent: string, signal?: AbortSignal): Promise<void>
-  records(agent: string, proof?: Uint8Array, signal?: AbortSignal): Promise<readonly LineageRecord[]>
-  takeover(agent: string, wish?: TakeoverWish, signal?: AbortSignal): Promise<void>
-  close(): Promise<void>
 }
 
 /** This node's own. */

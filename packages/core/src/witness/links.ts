@@ -6,27 +6,19 @@
  */
 import { decode, encode } from '@ipld/dag-cbor'
 import type { Context } from '../agent/context.ts'
+import type { Links, WitnessLink } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import { deadline } from '../protocols/wire.ts'
 import { WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { messageOf } from '../thrown.ts'
-import { linkOver, linkToSelf, type WitnessAccess, type WitnessLink } from './link.ts'
+import { linkOver, linkToSelf, type WitnessAccess } from './link.ts'
 import type { WitnessService } from './service.ts'
 
 /** Of one witness: several nodes may serve it. */
 const MAX_ADDRESSES = 16
 /** A witness that is there is reached in less. */
 const REACH_MS = 5000
-
-export interface Links {
-  /**
-   * @param hints multiaddrs under which it was known
-   * @throws IgorError WITNESS_UNREACHABLE
-   */
-  to(witness: string, hints: readonly string[], signal?: AbortSignal): Promise<WitnessLink>
-  close(): Promise<void>
-}
 
 export interface LinksOptions {
   readonly context: Context
@@ -59,6 +51,7 @@ export const createLinks = ({ context, own, servers }: LinksOptions): Links => {
     const peers = servers(witness)
     const told = [...peers.flatMap(({ addresses }) => addresses), ...hints]
     const last = await remembered(witness).catch(() => [])
+    signal?.throwIfAborted()
     const targets = [...new Set([...peers.map(({ peer }) => peer), witness, ...told, ...last])]
     const connected = new Set(network.links().flatMap(({ peer, direct }) => (direct ? [peer] : [])))
     // First who is connected, last who was asked in vain: of several that serve one witness any will do.

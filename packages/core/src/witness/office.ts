@@ -3,7 +3,6 @@
  *
  * @module
  */
-
 import { createKeeper } from './keeper.ts'
 import { openOwnWitness } from './open.ts'
 import { serveWitness } from './serve.ts'

@@ -6,13 +6,13 @@
 import { MAX_BLOCK_BYTES } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import type { Context } from '../agent/context.ts'
+import { MAX_WANT } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import { type Channel, MAX_FRAME } from '../platform.ts'
 import { deadline, type Fields, hear, type Message, say, violation } from '../protocols/wire.ts'
 import { BLOCKS_MS, framesOf, type Gathering, gather, readBytes, readSlice, toWire } from '../protocols/witness.ts'
 import type { WitnessAccess } from './link.ts'
 import { MAX_RELEASE_BYTES } from './release.ts'
-import { MAX_WANT } from './requests.ts'
 import type { WitnessService } from './service.ts'
 
 /** Requests that one peer may have under way on a channel. */

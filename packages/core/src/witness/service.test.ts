@@ -2,6 +2,7 @@ import { cosignatureOf, type LineageRecord, verifyChain, verifyCosignature } fro
 import type { CID } from 'multiformats/cid'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { WitnessOptions } from '../api.ts'
+import type { CommitAnswer } from '../authority/witness.ts'
 import { testCrypto } from '../node/fixtures/world.ts'
 import type { Store } from '../platform.ts'
 import { openLogStore } from '../store/log-store.ts'
@@ -25,7 +26,6 @@ import {
   walter,
 } from './fixtures/kit.ts'
 import { makeRelease } from './release.ts'
-import type { CommitAnswer } from './requests.ts'
 import { openWitness, type WitnessService } from './service.ts'
 
 const { random } = testCrypto

@@ -8,6 +8,7 @@ import { type Chain, keyOfPeerId, LINEAGE_DOMAIN, type LineageRecord, type Sign,
 import type { CID } from 'multiformats/cid'
 import type { WitnessOptions } from '../api.ts'
 import { LEASE_MS, MAX_LEASE_MS, MIN_LEASE_MS } from '../authority/lease.ts'
+import { type Claim, type CommitAnswer, type CommitRequest, type Grant, type RenewAnswer, refuse } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import type { Clock, Crypto, Store } from '../platform.ts'
 import { digestOf, type Entry, type LeaseRow, sameBytes } from './entry.ts'
@@ -15,7 +16,6 @@ import { type Head, isAbove, judgeShown } from './head.ts'
 import { createHeads } from './heads.ts'
 import { witnessKeys } from './keys.ts'
 import { type Release, readRelease } from './release.ts'
-import { type Claim, type CommitAnswer, type CommitRequest, type Grant, type RenewAnswer, refuse } from './requests.ts'
 import { createSettle } from './settle.ts'
 
 /** A holder's clock may be ahead of the witness's by this much: a time once taken stays the agent's. */

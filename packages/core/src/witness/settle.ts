@@ -7,13 +7,13 @@
 import { type Chain, cosign, type LineageRecord, type Sign, type StateBlock, withCosignatures, withCosigned } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
+import { type CommitRequest, MAX_WANT, refuse } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import type { Clock, Crypto, Store } from '../platform.ts'
 import { checkBlockSize, digestOf, type Entry, encodeHeadRow, type HeadRow, needsOf } from './entry.ts'
 import { keep } from './head.ts'
 import type { Heads } from './heads.ts'
 import { witnessKeys } from './keys.ts'
-import { type CommitRequest, MAX_WANT, refuse } from './requests.ts'
 
 /** Of one agent: its memory at its largest, module, journal, and one state more while it changes. */
 const MAX_AGENT_BLOCKS = 40_000

@@ -7,11 +7,10 @@ import { type Chain, changedChunks, chunkCid, isAnchor, type LineageRecord, type
 import type { CID } from 'multiformats/cid'
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
+import type { BlockReader, Grant, WitnessLink } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import { PUSH_BYTES } from '../protocols/witness.ts'
-import type { BlockReader, WitnessLink } from './link.ts'
-import type { Grant } from './requests.ts'
 
 export interface Submission {
   readonly chain: Chain

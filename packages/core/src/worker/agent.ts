@@ -4,7 +4,6 @@
  *
  * @module
  */
-
 import { CHUNK_BYTES, type Compiled, SandboxError, Trap } from '@igor/sandbox'
 import { messageOf } from '../thrown.ts'
 import { advance, applyImage, type Boundary, deltaOf, emptyBoundary, ImageError } from './image.ts'

@@ -3,7 +3,6 @@
  *
  * @module
  */
-
 import { SandboxError, Trap } from '@igor/sandbox'
 import { messageOf } from '../thrown.ts'
 import { type Agent, createAgent, type Pool, type Tools } from './agent.ts'

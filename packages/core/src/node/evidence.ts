@@ -9,9 +9,9 @@ import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
-import type { Residents } from '../node/residents.ts'
 import { pullFrom } from '../protocols/blocks.ts'
-import type { ReadBlocks } from './blocks.ts'
+import type { ReadBlocks } from '../replay/blocks.ts'
+import type { Residents } from './residents.ts'
 
 export interface Evidence {
   readonly records: readonly LineageRecord[]

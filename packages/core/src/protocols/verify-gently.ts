@@ -7,7 +7,7 @@ import { type Chain, extendChain, type LineageRecord, startChain } from '@igor/l
 import { hexOf } from '../agent/blocks.ts'
 import type { Context } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
-import { MAX_RECORDS } from '../protocols/blocks.ts'
+import { MAX_RECORDS } from './blocks.ts'
 
 /** Signatures checked before others get the thread again: each takes 1 to 2.5 ms. */
 const VERIFY_AT_ONCE = 8
