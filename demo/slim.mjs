@@ -9,6 +9,20 @@ export const secp256k1 = { sign: absent, verify: absent, getPublicKey: absent, k
   utils: { randomSecretKey: absent, isValidPublicKey: absent } }
 `
 
+/** Nobody reads the libraries' own logs in a page. */
+const NO_LOGS = `
+const silent = Object.assign(() => {}, { error: () => {}, trace: () => {}, enabled: false, newScope: () => silent })
+const log = { forComponent: () => silent }
+export const defaultLogger = () => log
+export const peerLogger = defaultLogger
+export const prefixLogger = defaultLogger
+export const logger = () => silent
+`
+
+/** No address, key or CID of ours is written in emoji. */
+const NO_EMOJI = 'export {}'
+const EMOJI = 'export const base256emoji = from('
+
 /** Gossip is measured only where somebody collects metrics. */
 const METRICS = 'export function getMetrics('
 const NO_METRICS = "export function getMetrics() { throw new Error('a page gathers no metrics') }\n"
@@ -18,7 +32,14 @@ export const slim = {
   name: 'slim',
   setup(build) {
     build.onResolve({ filter: /^@noble\/curves\/secp256k1\.js$/ }, ({ path }) => ({ path, namespace: 'slim' }))
-    build.onLoad({ filter: /.*/, namespace: 'slim' }, () => ({ contents: NO_SECP256K1 }))
+    build.onResolve({ filter: /^@libp2p\/logger$/ }, ({ path }) => ({ path, namespace: 'slim' }))
+    build.onLoad({ filter: /.*/, namespace: 'slim' }, ({ path }) => ({
+      contents: path === '@libp2p/logger' ? NO_LOGS : NO_SECP256K1,
+    }))
+    build.onLoad({ filter: /multiformats\/dist\/src\/bases\/base256emoji\.js$/ }, async ({ path }) => {
+      if (!(await readFile(path, 'utf8')).includes(EMOJI)) throw new Error(`${path} is not what it was: see demo/slim.mjs`)
+      return { contents: NO_EMOJI }
+    })
     build.onLoad({ filter: /@libp2p\/gossipsub\/dist\/src\/metrics\.js$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8')
       const at = source.indexOf(METRICS)

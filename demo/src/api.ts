@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { Verification, VerifyOptions } from '@igor/core'
+
 export type {
   Agent,
   AgentEvent,
@@ -19,3 +21,7 @@ export type {
   StoreUsage,
   View,
 } from '@igor/core'
+
+export type ReplayOptions = Pick<VerifyOptions, 'signal' | 'onprogress'>
+export type Replay = NonNullable<Verification['replay']>
+export type ReplayProgress = Parameters<NonNullable<VerifyOptions['onprogress']>>[0]

@@ -7,13 +7,14 @@ import type { Summary } from '@igor/lineage'
 import { fail, open } from '../actions.ts'
 import { h, setText, show } from '../dom.ts'
 import { MAX_FILE_BYTES, readBytes } from '../files.ts'
-import { inspectFile } from '../inspect.ts'
+import { inspectFile, replayFile } from '../inspect.ts'
 import { nameOfPeer, placeOf } from '../names.ts'
 import type { App } from '../state.ts'
 import { bytes, codeOf, count, dateTime, plural, said, shortId, tidy } from '../words.ts'
 import { creature } from './creature.ts'
 import { openDialog } from './dialog.ts'
 import { icon } from './icons.ts'
+import { replayBox } from './replay.ts'
 
 interface Plan {
   readonly text: string
@@ -79,6 +80,8 @@ export const openImport = async (app: App, file: File): Promise<void> => {
     return
   }
   const plan = planFor(app, agent)
+  const replay = replayBox(app, (options) => replayFile(contents, options))
+  dialog.el.addEventListener('close', replay.dispose)
   body.replaceChildren(
     h(
       'div',
@@ -111,6 +114,7 @@ export const openImport = async (app: App, file: File): Promise<void> => {
           ),
         ),
     ),
+    replay.el,
     h('p', { text: plan.text }),
   )
   const bring = async (force: boolean, button: HTMLButtonElement): Promise<void> => {

@@ -10,6 +10,7 @@ import { kindOf, nameOfPeer } from '../names.ts'
 import type { App } from '../state.ts'
 import { count, dateTime, plural, said, shortId } from '../words.ts'
 import { icon } from './icons.ts'
+import { replayBox } from './replay.ts'
 
 /** A verification that takes longer has failed, for a person. */
 const TIMEOUT_MS = 20_000
@@ -46,11 +47,17 @@ export const passportView = (app: App, id: string, map: () => Archipelago): Piec
     icon('check'),
     'Verify',
   )
+  const replay = replayBox(app, async (options) => {
+    const found = (await app.node.agent(id).verify({ ...options, replay: true })).replay
+    if (found === undefined) throw new Error('This node does not run histories again.')
+    return found
+  })
   const el = h(
     'section',
     { class: 'part passport', id: 'passport', attr: { 'aria-label': 'Passport' } },
     h('header', { class: 'part-head' }, h('h3', { text: 'Passport' }), again),
     verdict,
+    replay.el,
     hosts,
     h('h4', { text: 'Where it would survive' }),
     where,
@@ -101,6 +108,9 @@ export const passportView = (app: App, id: string, map: () => Archipelago): Piec
       setText(where, saved === undefined ? words.text : `${words.text} You saved a copy at tick ${count(saved)}.`)
       show(hosts, hosts.childElementCount > 0)
     },
-    dispose: () => running?.abort(),
+    dispose: () => {
+      running?.abort()
+      replay.dispose()
+    },
   }
 }
