@@ -38,6 +38,8 @@ export interface Histories {
   forgot(machine: number): void
   /** A node keeps a proof that somebody forked an agent. */
   convicted(machine: number, proof: Uint8Array): void
+  /** A liar that had the agent put something into its history that its own disk does not have: nobody else may be able to go on from it. */
+  isSpoiled(agent: string): boolean
   /** A node says that somebody signed what did not come out again. */
   accused(machine: number, signer: string): void
   /** A record is durable at a machine. */
@@ -70,6 +72,7 @@ export const createHistories = ({ fail, look, isForked }: HistoryOptions): Histo
   const machines = new Map<string, number>()
   const liars = new Set<number>()
   const forgetful = new Set<number>()
+  const spoiled = new Set<string>()
   const authors = new Map<string, number | 'owner' | 'nobody'>()
   /** Records that their authors have on their disks. */
   const made = new Set<string>()
@@ -99,7 +102,11 @@ export const createHistories = ({ fail, look, isForked }: HistoryOptions): Histo
     if (liars.has(machine)) return
     look('nothing forged on a disk')
     if (author === 'nobody') fail(`node ${machine} keeps ${nameOf(record)}, which nobody signed`)
-    if (typeof author !== 'number' || liars.has(author) || made.has(record.id.toString())) return
+    if (typeof author !== 'number' || made.has(record.id.toString())) return
+    if (liars.has(author)) {
+      spoiled.add(record.body.agent)
+      return
+    }
     fail(`node ${machine} keeps ${nameOf(record)}, which is not durable at node ${author} that signed it`)
   }
 
@@ -162,13 +169,15 @@ export const createHistories = ({ fail, look, isForked }: HistoryOptions): Histo
     },
     distrust: (machine) => void liars.add(machine),
     honest: (machine) => !liars.has(machine),
+    isSpoiled: (agent) => spoiled.has(agent),
     forgot: (machine) => void forgetful.add(machine),
     convicted: (machine, bytes) => {
       look('proofs verify')
       const { signer, agent } = readForkProof(bytes)
       const culprit = machines.get(signer)
       if (culprit !== undefined && liars.has(culprit)) look('liars are convicted')
-      const may = culprit === undefined ? isForked(agent) : liars.has(culprit) || forgetful.has(culprit)
+      // An owner who asks for the agent at two nodes signs twice, and convicts no node.
+      const may = culprit === undefined ? signer === agent : liars.has(culprit) || forgetful.has(culprit) || isForked(agent)
       if (!may)
         fail(`node ${machine} holds a proof against ${culprit === undefined ? signer : `node ${culprit}`}, which is honest`)
     },

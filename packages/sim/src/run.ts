@@ -93,6 +93,10 @@ const unwell = (world: World, workload: Workload, since: ReadonlyMap<string, num
     const short = `agent …${agent.slice(-6)}`
     const rows = [...checks.rowsOf(agent)]
     const owners = rows.filter(([, row]) => row.state === 'active-owner')
+    if (owners.length === 0 && checks.histories.isSpoiled(agent)) {
+      checks.seen('a liar can end what it holds')
+      return []
+    }
     if (owners.length === 0 && world.lies.has(OVERBILLS) && rows.some(([, row]) => isFoundOut(row))) {
       checks.seen('a false bill halts')
       return []
