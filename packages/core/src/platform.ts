@@ -117,6 +117,8 @@ export interface Thread {
 export interface Threads {
   /** How many threads this machine runs at once. */
   readonly parallelism: number
+  /** Live WebAssembly memories that its engine takes in all threads together. Default: what any browser does. */
+  readonly maxLive?: number
   spawn(): Thread
 }
 

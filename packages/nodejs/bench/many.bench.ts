@@ -1,144 +1,110 @@
 /**
- * Many agents in one process: what a tick costs within a batch beside the bare call, what ten thousand that tick
- * once a second take, and how many journaled ticks a second one disk makes durable.
+ * Ten thousand agents in one process that tick once a second: what they take of a core and of memory, and what it does
+ * to their punctuality when one in a hundred never ends a tick by itself.
  *
  * @module
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Clock, createCoreNode, openLogStore } from '@igor/core'
-import { median, report, spread } from '../../../scripts/bench-report.mjs'
-import { createExecutor } from '../../core/src/execution/pool.ts'
-import { createMemoryHub } from '../../core/src/network/memory-hub.ts'
-import { buildAgent, count, i32 } from '../../core/src/worker/fixtures/wasm.ts'
+import { type Agent, createCoreNode, createMemoryHub, openLogStore } from '@igor/core'
+import { quantile, report } from '../../../scripts/bench-report.mjs'
+import { buildAgent } from '../../core/src/worker/fixtures/wasm.ts'
 import { nodeClock, nodeCrypto, nodeThreads, openFiles } from '../src/index.ts'
+import { trivial } from './trivial.ts'
 
 const AGENTS = Number(process.env.IGOR_BENCH_AGENTS ?? 10_000)
+const AT_ONCE = 100
 const SECONDS = 10
-const TICKS = 500_000
-const ROUNDS = 7
-/** Agents that always have more to do. */
-const BUSY = 16
 /** What is promised. */
-const TICK_US = 1.5
 const CORE_PERCENT = 60
 const AGENT_KB = 100
-const DURABLE_PER_SECOND = 20_000
+const LATE_TIMES = 2
+/** One in so many runs away, each tick up to its fuel. */
+const RUNAWAY = 100
+const RUNAWAY_FUEL = 1_000_000
 
-const COUNTER_AT = 8
-const clock: Clock = nodeClock()
+const clock = nodeClock()
 const crypto = nodeCrypto()
-const trivial = (answer: number): Uint8Array => buildAgent({ memory: 1, tick: [...count(COUNTER_AT), ...i32(answer)] })
-
-/** Microseconds of one tick, in batches of a real worker with everything on. */
-const ticks = async (): Promise<number[]> => {
-  const executor = createExecutor(nodeThreads(), clock)
-  const limits = { maxMemoryBytes: 65_536, granted: [] }
-  await executor.load('trivial', async () => trivial(1), limits)
-  const terms = { time: 1n, root: new Uint8Array(32), messages: [], limit: 10n ** 8n, price: 0n, balance: 0n, receipts: [] }
-  const { placed } = await executor.place({
-    module: 'trivial',
-    ...limits,
-    init: new Uint8Array(),
-    tickMs: 1000,
-    attempt: { ...terms, tick: 0 },
-  })
-  const times: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    const outcome = await executor.run(placed, { ...terms, tick: 1, maxTicks: TICKS, maxMs: 10_000 })
-    if (outcome.kind !== 'ran') throw new Error(outcome.message)
-    times.push((1000 * (outcome.result.endedAt - outcome.result.startedAt)) / outcome.result.ticks)
-  }
-  await executor.close()
-  return times.slice(1)
-}
-
-/** Microseconds of the export alone, as it was compiled. */
-const bareCalls = async (): Promise<number[]> => {
-  const { instance } = await WebAssembly.instantiate(trivial(1) as Uint8Array<ArrayBuffer>)
-  const call = instance.exports.agent_tick as () => number
-  const times: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    const from = performance.now()
-    for (let i = 0; i < TICKS; i++) call()
-    times.push((1000 * (performance.now() - from)) / TICKS)
-  }
-  return times.slice(1)
-}
-
-const startNode = async (folder: string) => {
-  const store = await openLogStore(await openFiles(folder), { random: (length) => crypto.random(length) })
-  const hub = createMemoryHub()
-  const platform = { clock, crypto, store, threads: nodeThreads(), network: async (seed: Uint8Array) => hub.join(seed) }
-  return createCoreNode(platform, { kind: 'server', policy: { maxAgents: 1_000_000 } })
-}
+const folder = await mkdtemp(join(tmpdir(), 'igor-bench-'))
+const store = await openLogStore(await openFiles(folder), { random: (length) => crypto.random(length) })
+const hub = createMemoryHub()
+const platform = { clock, crypto, store, threads: nodeThreads(), network: async (seed: Uint8Array) => hub.join(seed) }
+const node = await createCoreNode(platform, { kind: 'server', policy: { maxAgents: 2 * AGENTS } })
 
 const seconds = (n: number): Promise<void> => clock.sleep(n * 1000)
+const spawnMany = async (count: number, module: Uint8Array, limits: object = {}): Promise<Agent[]> => {
+  const agents: Agent[] = []
+  const lane = async (): Promise<void> => {
+    while (agents.length < count) {
+      const slot = agents.length++
+      agents[slot] = await node.spawn({ module, manifest: { tick_interval_ms: 1000, resource_limits: limits } })
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane))
+  return agents
+}
+const ticksOf = (agents: readonly Agent[]): number => agents.reduce((sum, { status }) => sum + status.tick, 0)
 const memory = (): number => {
   globalThis.gc?.()
-  const { heapUsed, external, arrayBuffers } = process.memoryUsage()
-  return heapUsed + external + arrayBuffers
+  return process.memoryUsage().rss
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'igor-bench-'))
-try {
-  const [bare, tick] = [await bareCalls(), await ticks()]
-  report({ what: 'bare: the export called', value: median(bare), unit: 'us', note: spread(bare) })
-  report({ what: 'a tick within a batch, all on', value: median(tick), unit: 'us', note: spread(tick), atMost: TICK_US })
-
-  const node = await startNode(join(folder, 'many'))
-  const before = memory()
-  const module = trivial(0)
-  const agents = []
-  for (let i = 0; i < AGENTS; i++) {
-    agents.push(node.spawn({ module, manifest: { tick_interval_ms: 1000 }, name: `agent ${i}` }))
-    if (i % 100 === 99) await Promise.all(agents)
+/** How late ticks of some agents are seen, ms: by how far apart they are seen beyond a second. */
+const lateness = async (agents: readonly Agent[]): Promise<number[]> => {
+  const late: number[] = []
+  const some = agents.filter((_, i) => i % Math.ceil(agents.length / 100) === 0)
+  const last = some.map(({ status }) => ({ tick: status.tick, at: clock.elapsed() }))
+  const end = clock.elapsed() + SECONDS * 1000
+  while (clock.elapsed() < end) {
+    for (const [i, agent] of some.entries()) {
+      const { tick } = agent.status
+      const before = last[i]
+      if (before === undefined || tick === before.tick) continue
+      const at = clock.elapsed()
+      late.push(Math.max(0, at - before.at - 1000 * (tick - before.tick)))
+      last[i] = { tick, at }
+    }
+    await clock.sleep(5)
   }
-  const all = await Promise.all(agents)
+  return late
+}
+
+try {
+  await spawnMany(AT_ONCE, trivial(0))
+  const before = memory()
+  const agents = await spawnMany(AGENTS, trivial(0))
   await seconds(5)
-  const [cpu, from, tickOf] = [
-    process.cpuUsage(),
-    clock.elapsed(),
-    (): number => all.reduce((sum, { status }) => sum + status.tick, 0),
-  ]
-  const done = tickOf()
-  const paused = clock.elapsed() - from
+  const [cpu, from, done] = [process.cpuUsage(), clock.elapsed(), ticksOf(agents)]
   await seconds(SECONDS)
   const used = process.cpuUsage(cpu)
   const wall = clock.elapsed() - from
-  const made = tickOf() - done
-  const percent = (used.user + used.system) / 10 / wall
+  const made = ticksOf(agents) - done
+  const each = (used.user + used.system) / made
   report({
     what: `${AGENTS} agents at 1 Hz: of one core`,
-    value: percent,
+    value: (each * AGENTS) / 10_000,
     unit: '%',
     atMost: CORE_PERCENT,
-    note: `${Math.round((1000 * made) / (wall - paused))} ticks a second`,
+    note: `${each.toFixed(1)} us of processor a tick, all threads; ${Math.round((1000 * made) / wall)} ticks a second came to pass`,
   })
-  const each = (memory() - before) / AGENTS / 1024 - 64
-  report({ what: '  beside its 64 KiB each (this thread)', value: each, unit: 'KB', atMost: AGENT_KB })
-  await node.stop()
+  const kb = (memory() - before) / AGENTS / 1024 - 64
+  report({ what: '  resident memory of each, beside its 64 KiB', value: kb, unit: 'KB', atMost: AGENT_KB })
 
-  const busy = await startNode(join(folder, 'busy'))
-  const workers = await Promise.all(
-    Array.from({ length: BUSY }, (_, i) =>
-      busy.spawn({ module: trivial(1), manifest: { tick_interval_ms: 10 }, name: `busy ${i}` }),
-    ),
-  )
-  await seconds(2)
-  const ticked = (): number => workers.reduce((sum, { status }) => sum + status.tick, 0)
-  const [first, since] = [ticked(), clock.elapsed()]
-  await seconds(SECONDS)
-  const perTick = (1_000_000 * (clock.elapsed() - since)) / (ticked() - first)
-  report({
-    what: `durable ticks of ${BUSY} busy agents`,
-    value: perTick / 1000,
-    unit: 'us each',
-    atMost: 1_000_000 / DURABLE_PER_SECOND,
-    note: `${Math.round(1_000_000_000 / perTick)} a second`,
+  const calm = quantile(await lateness(agents), 0.99)
+  await spawnMany(AGENTS / RUNAWAY, buildAgent({ memory: 1, tick: [0x03, 0x40, 0x0c, 0, 0x0b, 0x41, 0] }), {
+    max_fuel_per_tick: RUNAWAY_FUEL,
   })
-  await busy.stop()
+  const wild = quantile(await lateness(agents), 0.99)
+  report({ what: 'p99 of a tick’s delay, all well', value: calm, unit: 'ms' })
+  report({
+    what: `  with ${AGENTS / RUNAWAY} that never end a tick, of that`,
+    value: wild / calm,
+    unit: 'x',
+    atMost: LATE_TIMES,
+    note: `${wild.toFixed(1)} ms`,
+  })
 } finally {
+  await node.stop()
   await rm(folder, { recursive: true, force: true })
 }

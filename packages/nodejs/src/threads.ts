@@ -11,6 +11,12 @@ const MAX_HEAP_MB = 256
 const MAX_YOUNG_MB = 32
 
 /**
+ * Of the 12,900 that the address space of a process has room for: each memory reserves 10 GiB of it, and takes what is in
+ * use. A worker that gets none lowers its share.
+ */
+const MAX_LIVE = 12_000
+
+/**
  * Worker threads that serve `@igor/core/worker`.
  *
  * @param workerUrl the entry; default: the one beside this module
@@ -18,6 +24,7 @@ const MAX_YOUNG_MB = 32
 export function nodeThreads(workerUrl?: URL): Threads {
   return {
     parallelism: availableParallelism(),
+    maxLive: MAX_LIVE,
     spawn: () => spawn(workerUrl ?? ownWorker()),
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { CHUNK_BYTES, changedChunks, isZero } from './chunks.ts'
+import { CHUNK_BYTES, changedChunks, chunksChangedSince, isZero } from './chunks.ts'
 
 /** The definition, slowly. */
 function slowly(base: Uint8Array, now: Uint8Array): number[] {
@@ -31,6 +31,25 @@ describe('changedChunks', () => {
         for (const [at, value] of inBase) if (at < a) base[at] = value
         for (const [at, value] of inNow) if (at < b) now[at] = value
         expect(changedChunks(base, now)).toEqual(slowly(base, now))
+      }),
+    )
+  })
+
+  test('finds the same where the base is kept by its chunks that are not zero', () => {
+    const chunks = fc.array(fc.constantFrom(0, 0, 1, 2), { maxLength: 6 })
+    const writes = fc.array(fc.tuple(fc.nat(6 * CHUNK_BYTES - 1), fc.integer({ min: 0, max: 2 })), { maxLength: 5 })
+    fc.assert(
+      fc.property(chunks, writes, fc.constantFrom(0, 1, 4), (fills, written, offset) => {
+        const length = fills.length * CHUNK_BYTES
+        const base = new Uint8Array(length)
+        for (const [i, fill] of fills.entries()) base.fill(fill, i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)
+        const now = new Uint8Array(new ArrayBuffer(length + 4), offset, length)
+        now.set(base)
+        for (const [at, value] of written) if (at < length) now[at] = value
+        const kept = fills.flatMap((fill, i) =>
+          fill === 0 ? [] : [[i, base.slice(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)] as const],
+        )
+        expect(chunksChangedSince(new Map(kept), now)).toEqual(changedChunks(base, now))
       }),
     )
   })

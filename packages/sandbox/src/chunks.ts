@@ -15,18 +15,18 @@ function words(bytes: Uint8Array): Int32Array | undefined {
   return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
 }
 
-function wordsDiffer(a: Int32Array, b: Int32Array, start: number): boolean {
+function wordsDiffer(a: Int32Array, b: Int32Array, start: number, from = start): boolean {
   // Eight at a time without a branch: four times as fast as one by one.
-  for (let i = start; i < start + WORDS; i += 8) {
+  for (let i = start, k = from; i < start + WORDS; i += 8, k += 8) {
     const difference =
-      ((a[i] as number) ^ (b[i] as number)) |
-      ((a[i + 1] as number) ^ (b[i + 1] as number)) |
-      ((a[i + 2] as number) ^ (b[i + 2] as number)) |
-      ((a[i + 3] as number) ^ (b[i + 3] as number)) |
-      ((a[i + 4] as number) ^ (b[i + 4] as number)) |
-      ((a[i + 5] as number) ^ (b[i + 5] as number)) |
-      ((a[i + 6] as number) ^ (b[i + 6] as number)) |
-      ((a[i + 7] as number) ^ (b[i + 7] as number))
+      ((a[k] as number) ^ (b[i] as number)) |
+      ((a[k + 1] as number) ^ (b[i + 1] as number)) |
+      ((a[k + 2] as number) ^ (b[i + 2] as number)) |
+      ((a[k + 3] as number) ^ (b[i + 3] as number)) |
+      ((a[k + 4] as number) ^ (b[i + 4] as number)) |
+      ((a[k + 5] as number) ^ (b[i + 5] as number)) |
+      ((a[k + 6] as number) ^ (b[i + 6] as number)) |
+      ((a[k + 7] as number) ^ (b[i + 7] as number))
     if (difference !== 0) return true
   }
   return false
@@ -53,6 +53,30 @@ export function changedChunks(base: Uint8Array, now: Uint8Array): number[] {
     const start = chunk * CHUNK_BYTES
     const end = Math.min(start + CHUNK_BYTES, now.length)
     const differs = start >= base.length ? !isZero(now.subarray(start, end)) : bytesDiffer(base, now, start, end)
+    if (differs) changed.push(chunk)
+  }
+  return changed
+}
+
+const ZEROS = new Int32Array(WORDS)
+
+/**
+ * The same where most of the base is zero: it is kept by its other chunks.
+ *
+ * @param base chunks of `CHUNK_BYTES` by their indexes; the others count as zeros
+ * @param now aligned to words, a multiple of `CHUNK_BYTES` long
+ */
+export function chunksChangedSince(base: ReadonlyMap<number, Uint8Array>, now: Uint8Array): number[] {
+  const changed: number[] = []
+  const view = words(now)
+  for (let chunk = 0; chunk * CHUNK_BYTES < now.length; chunk++) {
+    const before = base.get(chunk)
+    const same = before === undefined ? ZEROS : words(before)
+    const start = chunk * CHUNK_BYTES
+    const differs =
+      view === undefined || same === undefined
+        ? bytesDiffer(before ?? new Uint8Array(CHUNK_BYTES), now.subarray(start, start + CHUNK_BYTES), 0, CHUNK_BYTES)
+        : wordsDiffer(same, view, chunk * WORDS, 0)
     if (differs) changed.push(chunk)
   }
   return changed

@@ -4,7 +4,7 @@
  * @module
  */
 export type { InstrumentOptions, RequiredExport, Signature } from './checks.ts'
-export { CHUNK_BYTES, changedChunks, isZero } from './chunks.ts'
+export { CHUNK_BYTES, changedChunks, chunksChangedSince, isZero } from './chunks.ts'
 export { SandboxError, type SandboxErrorCode, type SandboxErrorDetails, Trap, type TrapKind } from './errors.ts'
 export {
   type Compiled,

@@ -16,7 +16,7 @@ import { packAttempt, packBytes, packImage } from './pack.ts'
 export interface ExecutorOptions {
   /** Default and most: what the machine runs at once, and at most 8. */
   readonly maxThreads?: number
-  /** Live instances in all threads together. Default 100: Chromium allows about 125 memories in a page. */
+  /** Live instances in all threads together. Default: what the threads' engine takes, or 100: Chromium allows about 125 memories in a page. */
   readonly maxLive?: number
   /** By which runs what names no version. Default: the current one. */
   readonly version?: Version
@@ -109,7 +109,7 @@ const renew = <T>(entries: Map<string, T>, name: string, entry: T): void => {
  */
 export const createExecutor = (threads: Threads, clock: Clock, options: ExecutorOptions = {}): Executor => {
   const maxThreads = Math.max(1, Math.min(options.maxThreads ?? MAX_THREADS, threads.parallelism, MAX_THREADS))
-  const live = Math.max(1, Math.floor((options.maxLive ?? DEFAULT_LIVE) / maxThreads))
+  const live = Math.max(1, Math.floor((options.maxLive ?? threads.maxLive ?? DEFAULT_LIVE) / maxThreads))
   const slackMs = options.slackMs ?? DEFAULT_SLACK_MS
   const byDefault = options.version === undefined ? {} : { version: options.version }
   const seats = new Set<Seat>()

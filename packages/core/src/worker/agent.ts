@@ -25,11 +25,11 @@ export interface Tools {
 export interface Pool {
   /**
    * Makes room, then runs `make`; makes more room and tries again when the machine has no memory.
-   * `spare` is an instance that another agent had to give up, at a boundary.
+   * `spare` is an instance that another agent had to give up, at a boundary; `make` returns the bytes of its memory.
    */
-  admit(agent: Agent, make: (spare: Live | undefined) => void): void
-  /** Says that the agent's instance was used just now. */
-  touch(agent: Agent): void
+  admit(agent: Agent, make: (spare: Live | undefined) => number): void
+  /** Says that the agent's instance is used now, and the bytes of its memory. */
+  touch(agent: Agent, bytes: number): void
   /** Forgets the agent's instance. */
   release(agent: Agent): void
 }
@@ -70,7 +70,7 @@ export interface Agent {
  */
 const FUEL_PER_BYTE = 8n
 /** Runs kept between two boundaries: each holds its messages. */
-const MAX_KEPT = 64
+const MAX_KEPT = 16
 const MAX_KEPT_BYTES = 1024 * 1024
 
 /** What goes from one module to the next. */
@@ -90,7 +90,7 @@ const sizeOf = (messages: readonly Uint8Array[]): number => messages.reduce((sum
 
 export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent => {
   /** Where a failed tick goes back to: the present, or what leads to it by `kept`. */
-  let boundary: Boundary = emptyBoundary
+  let boundary: Boundary = emptyBoundary()
   let kept: { readonly attempt: Attempt; readonly ticks: number; readonly fuel: bigint }[] = []
   let keptFuel = 0n
   let keptBytes = 0
@@ -110,13 +110,14 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
   /** An instance that stands at the present. */
   const wake = (): Live => {
     if (live !== undefined) {
-      pool.touch(agent)
+      pool.touch(agent, live.instance.memory().length)
       return live
     }
     pool.admit(agent, (spare) => {
       const next = spare !== undefined && fits(spare, spec.compiled, boundary) ? spare : create()
       fill(next, boundary)
       live = next
+      return boundary.memory.bytes
     })
     const there = live as unknown as Live
     kv = boundary.kv
@@ -168,8 +169,8 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     kept.push({ attempt, ticks, fuel })
     keptFuel += fuel
     keptBytes += sizeOf(attempt.messages)
-    const { length } = boundary.memory
-    if (keptFuel >= FUEL_PER_BYTE * BigInt(length) || kept.length >= MAX_KEPT || keptBytes >= MAX_KEPT_BYTES) capture()
+    const { bytes } = boundary.memory
+    if (keptFuel >= FUEL_PER_BYTE * BigInt(bytes) || kept.length >= MAX_KEPT || keptBytes >= MAX_KEPT_BYTES) capture()
   }
 
   /**
@@ -202,7 +203,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       startedAt: done.started,
       endedAt: done.ended,
       ...(state ? { delta: settle() } : {}),
-      memoryBytes: (live?.instance.memory() ?? boundary.memory).length,
+      memoryBytes: live?.instance.memory().length ?? boundary.memory.bytes,
       ...(view === undefined ? {} : { view }),
     }
   }
@@ -223,7 +224,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     more: false,
     taken: 0,
     fuel: 0n,
-    memoryBytes: boundary.memory.length,
+    memoryBytes: boundary.memory.bytes,
     logs: [],
     longestMs: 0,
     startedAt: tools.now(),
@@ -265,6 +266,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     try {
       pool.admit(agent, () => {
         live = create()
+        return live.instance.memory().length
       })
       const { instance, use } = live as unknown as Live
       use(session)
@@ -309,6 +311,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     session.begin(attempt.tick)
     pool.admit(agent, () => {
       live = create()
+      return live.instance.memory().length
     })
     const { instance, use } = live as unknown as Live
     use(session)
@@ -339,10 +342,8 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
       wake()
       return
     }
-    const chunks = image.chunks.map(
-      ([index]) => [index, memory.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)] as const,
-    )
-    live.instance.patch({ memoryBytes: memory.length, chunks, globals })
+    const chunks = image.chunks.map(([index]) => [index, memory.chunks.get(index) ?? new Uint8Array(CHUNK_BYTES)] as const)
+    live.instance.patch({ memoryBytes: memory.bytes, chunks, globals })
   }
 
   /** Restores at once: what does not fit is found before the agent counts as placed. */
@@ -362,7 +363,7 @@ export const createAgent = (spec: AgentSpec, tools: Tools, pool: Pool): Agent =>
     spawn,
     restore: (image) =>
       adopt(() => {
-        stand(applyImage(emptyBoundary, image, spec.maxMemoryBytes))
+        stand(applyImage(emptyBoundary(), image, spec.maxMemoryBytes))
         wake()
       }),
     patch: (image) => {

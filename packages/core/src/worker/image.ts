@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CHUNK_BYTES, changedChunks, isZero } from '@igor/sandbox'
+import { CHUNK_BYTES, chunksChangedSince, isZero } from '@igor/sandbox'
 import { emptyKv, type Kv, kvEntries, kvOf } from './kv.ts'
 import type { Delta, Image, ImagePatch, JobResult } from './protocol.ts'
 import type { Sha256 } from './seed.ts'
@@ -11,25 +11,28 @@ import type { Sha256 } from './seed.ts'
 const WASM_PAGE = 64 * 1024
 const DIGEST = 32
 
-/** The boundary as the worker keeps it: memory flat, so that comparing is one pass. */
+/** A memory by its chunks that are not zero: most of an agent's is. */
+export interface Memory {
+  readonly bytes: number
+  readonly chunks: Map<number, Uint8Array>
+}
+
+/** The boundary as the worker keeps it. */
 export interface Boundary {
-  readonly memory: Uint8Array
+  readonly memory: Memory
   readonly globals: readonly Uint8Array[]
   readonly kv: Kv
 }
 
-export const emptyBoundary: Boundary = { memory: new Uint8Array(0), globals: [], kv: emptyKv }
+export const emptyBoundary = (): Boundary => ({ memory: { bytes: 0, chunks: new Map() }, globals: [], kv: emptyKv })
 
 /** The image breaks its own rules: it was damaged, or made by another's broken host. */
 export class ImageError extends Error {}
 
-const sized = (memory: Uint8Array, bytes: number): Uint8Array => {
+const sized = (memory: Memory, bytes: number): Memory => {
   if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes % WASM_PAGE !== 0) throw new ImageError(`memory of ${bytes} bytes`)
-  if (bytes === memory.length) return memory
-  if (bytes < memory.length) throw new ImageError(`memory shrank from ${memory.length} to ${bytes} bytes`)
-  const larger = new Uint8Array(bytes)
-  larger.set(memory)
-  return larger
+  if (bytes < memory.bytes) throw new ImageError(`memory shrank from ${memory.bytes} to ${bytes} bytes`)
+  return bytes === memory.bytes ? memory : { ...memory, bytes }
 }
 
 /**
@@ -44,16 +47,15 @@ export const applyImage = (base: Boundary, image: Image | ImagePatch, maxMemoryB
   if (kv === undefined) throw new ImageError('its kv breaks a limit or is out of order')
   const memory = sized(base.memory, image.memoryBytes)
   for (const [index, bytes] of image.chunks) {
-    const at = index * CHUNK_BYTES
-    const fits = Number.isSafeInteger(index) && index >= 0 && at + CHUNK_BYTES <= memory.length
+    const fits = Number.isSafeInteger(index) && index >= 0 && (index + 1) * CHUNK_BYTES <= memory.bytes
     if (!fits || (bytes !== null && bytes.length !== CHUNK_BYTES)) throw new ImageError(`chunk ${index} does not fit`)
-    if (bytes === null) memory.fill(0, at, at + CHUNK_BYTES)
-    else memory.set(bytes, at)
+    if (bytes === null || isZero(bytes)) memory.chunks.delete(index)
+    else memory.chunks.set(index, bytes)
   }
   return { memory, globals: image.globals, kv }
 }
 
-/** The boundary as the sandbox restores it: views, no copies. */
+/** A memory as the sandbox restores it: views, no copies. */
 export const nonZeroChunks = (memory: Uint8Array): (readonly [index: number, bytes: Uint8Array])[] => {
   const chunks: (readonly [number, Uint8Array])[] = []
   for (let at = 0; at < memory.length; at += CHUNK_BYTES) {
@@ -74,12 +76,15 @@ export const advance = (
   kv: Kv,
   dirty: Set<number>,
 ): Boundary => {
-  const changed = changedChunks(base.memory, now)
   const memory = sized(base.memory, now.length)
-  for (const index of changed) {
-    const at = index * CHUNK_BYTES
-    memory.set(now.subarray(at, at + CHUNK_BYTES), at)
+  const { chunks } = memory
+  for (const index of chunksChangedSince(chunks, now)) {
+    const chunk = now.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
+    const before = chunks.get(index)
     dirty.add(index)
+    if (isZero(chunk)) chunks.delete(index)
+    else if (before === undefined) chunks.set(index, chunk.slice())
+    else before.set(chunk)
   }
   return { memory, globals, kv }
 }
@@ -90,21 +95,21 @@ export const advance = (
  */
 export const deltaOf = ({ memory, globals, kv }: Boundary, dirty: ReadonlySet<number>, kvBefore: Kv, sha256: Sha256): Delta => {
   const changed = [...dirty].sort((a, b) => a - b)
-  const chunkAt = (index: number): Uint8Array => memory.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
-  const kept = changed.filter((index) => !isZero(chunkAt(index)))
+  const kept = changed.filter((index) => memory.chunks.has(index))
   const bytes = new Uint8Array(kept.length * CHUNK_BYTES)
   const digests = new Uint8Array(kept.length * DIGEST)
   let next = 0
   const chunks = changed.map((index): Delta['chunks'][number] => {
-    if (kept[next] !== index) return [index, null, null]
+    const now = memory.chunks.get(index)
+    if (now === undefined) return [index, null, null]
     const chunk = bytes.subarray(next * CHUNK_BYTES, (next + 1) * CHUNK_BYTES)
-    chunk.set(chunkAt(index))
+    chunk.set(now)
     const digest = digests.subarray(next * DIGEST, (next + 1) * DIGEST)
     digest.set(sha256(chunk))
     next++
     return [index, chunk, digest]
   })
-  return { memoryBytes: memory.length, chunks, globals, ...(kv === kvBefore ? {} : { kv: kvEntries(kv) }) }
+  return { memoryBytes: memory.bytes, chunks, globals, ...(kv === kvBefore ? {} : { kv: kvEntries(kv) }) }
 }
 
 /** The large buffers of a result: given away when it is sent. */

@@ -7,7 +7,7 @@ import { type Compiled, type Instance, instantiate, Trap } from '@igor/sandbox'
 import { WASI } from './capabilities.ts'
 import { chargesCalls } from './hostcall-costs.ts'
 import { igorImports } from './hostcalls.ts'
-import { type Boundary, nonZeroChunks } from './image.ts'
+import type { Boundary } from './image.ts'
 import type { Session } from './session.ts'
 import { wasiImports } from './wasi.ts'
 
@@ -48,11 +48,11 @@ export const createLive = (compiled: Compiled, granted: readonly string[]): Live
  * back. Restoring overwrites all that a program can see, but cannot shrink a memory or undo a dropped segment.
  */
 export const fits = ({ compiled, instance }: Live, wanted: Compiled, boundary: Boundary): boolean =>
-  compiled === wanted && compiled.instrumented.layout.droppable === 0 && instance.memory().length <= boundary.memory.length
+  compiled === wanted && compiled.instrumented.layout.droppable === 0 && instance.memory().length <= boundary.memory.bytes
 
 export const fill = ({ instance }: Live, boundary: Boundary): void => {
   const { memory, globals } = boundary
-  instance.restore({ memoryBytes: memory.length, chunks: nonZeroChunks(memory), globals })
+  instance.restore({ memoryBytes: memory.bytes, chunks: [...memory.chunks], globals })
 }
 
 /** Start function and constructors. */

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { SandboxError, Trap } from '@igor/sandbox'
+import { Trap } from '@igor/sandbox'
 import { messageOf } from '../thrown.ts'
-import { type Agent, createAgent, type Pool, type Tools } from './agent.ts'
+import { type Agent, createAgent, type Tools } from './agent.ts'
 import { buffersOf } from './image.ts'
-import type { Live } from './live.ts'
+import { createLivePool } from './live-pool.ts'
 import { createModules, Refusal } from './modules.ts'
 import type { JobResult, Place, Reply, Request } from './protocol.ts'
 
@@ -16,8 +16,6 @@ export interface Port {
   onmessage: ((message: unknown) => void) | undefined
 }
 
-/** Chromium allows about 125 live memories in all threads of a page together; core says how many are ours. */
-const DEFAULT_LIVE = 64
 /** A batch that takes longer reports on the way. */
 const REPORT_MS = 5
 /** Hashing so much takes up to a tenth of a second: time for a sign of life. */
@@ -37,40 +35,6 @@ const absent = (place: Place): JobResult => ({
   fault: 'it was dropped before it ran',
 })
 
-const livePool = (): Pool & { limit: number } => {
-  // In the order of their last use.
-  const live = new Set<Agent>()
-  /** Takes instances away, longest unused first; returns the last one. */
-  const shrink = (to: number): Live | undefined => {
-    let given: Live | undefined
-    for (const agent of live) {
-      if (live.size <= to) break
-      given = agent.rest()
-    }
-    return given
-  }
-  const pool = {
-    limit: DEFAULT_LIVE,
-    admit: (agent: Agent, make: (spare: Live | undefined) => void) => {
-      const spare = shrink(pool.limit - 1)
-      try {
-        make(spare)
-      } catch (error) {
-        if (!(error instanceof SandboxError) || error.code !== 'HOST_MEMORY' || live.size === 0) throw error
-        shrink(0)
-        make(undefined)
-      }
-      live.add(agent)
-    },
-    touch: (agent: Agent) => {
-      live.delete(agent)
-      live.add(agent)
-    },
-    release: (agent: Agent) => void live.delete(agent),
-  }
-  return pool
-}
-
 /** Serves requests one after the other, in the order in which they came, until the thread ends. */
 export const serve = (port: Port, platform: Tools): void => {
   let sign = (): void => {}
@@ -88,7 +52,7 @@ export const serve = (port: Port, platform: Tools): void => {
   }
   const modules = createModules()
   const agents = new Map<Place, Agent>()
-  const pool = livePool()
+  const pool = createLivePool()
   const queue: Request[] = []
   let busy = false
 
