@@ -12,7 +12,7 @@ import { MINUTE, SECOND, WITNESS, type World } from './world.ts'
 const RATES = {
   'power fails': 1.5,
   'process is killed': 1.5,
-  'node is stopped': 0.7,
+  'node is stopped': 1.5,
   'process stands still': 1,
   'machine sleeps': 1,
   'line is cut': 1.5,

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Channel, Network, Threads } from '@igor/core'
-import { WITNESS_PROTOCOL } from '@igor/core/simulated'
+import { MESSAGE_PROTOCOL, WITNESS_PROTOCOL } from '@igor/core/simulated'
 import { type Sign, signerOfSeed } from '@igor/lineage'
 import { decode, encode } from '@ipld/dag-cbor'
 import { forge } from './forge.ts'
@@ -96,7 +96,7 @@ export const lyingNetwork = (options: LiarOptions, inner: Network, seed: Uint8Ar
     ...channel,
     send: async (message, signal) => {
       if (random.chance(vices.withholds)) return onlie('withholds')
-      const lies = random.chance(vices.forgesOwn)
+      const lies = random.chance(vices.forgesOwn) && protocol !== MESSAGE_PROTOCOL
       if (lies) onlie('forges what it says')
       await channel.send(lies ? await forge(message, random, sign) : message, signal)
     },
@@ -133,7 +133,8 @@ export const lyingNetwork = (options: LiarOptions, inner: Network, seed: Uint8Ar
   repeatedly(vices.replays, () => {
     const heard = ear.any(random)
     if (heard === undefined) return
-    const forges = random.chance(vices.forges)
+    // Anybody may send an agent what somebody else sent it: under another id that is another message.
+    const forges = random.chance(vices.forges) && heard.protocol !== MESSAGE_PROTOCOL
     onlie(forges ? 'says something forged' : 'repeats')
     void (async () => say(forges ? { ...heard, message: await forge(heard.message, random, sign) } : heard))().catch(() => {})
   })

@@ -72,6 +72,12 @@ interface Member {
   readonly ends: Set<End>
 }
 
+/** What a liar says may be called anything, or nothing. */
+const typeOf = (message: Uint8Array): string => {
+  const type = peek(message, 'type')
+  return /^[a-z]+\??$/.test(type) ? type : 'something'
+}
+
 /** `/igor/handoff/1.0.0` is handoff. */
 const shortOf = (protocol: string): string => protocol.split('/')[2] ?? protocol
 
@@ -186,7 +192,7 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
       send: async (message, signal) => {
         if (!process.alive) return process.never
         if (message.length > MAX_FRAME) throw new IgorError('BAD_MESSAGE', `a frame has at most ${MAX_FRAME} bytes`)
-        const type = peek(message, 'type')
+        const type = typeOf(message)
         if (points.reach(process, `${short}: ${type}, before it is sent`)) return process.never
         const copy = message.slice()
         const torn = random.chance(weather.breaks)
@@ -216,7 +222,7 @@ export const createFabric = ({ scheduler, lines, weather, points, trace, random,
         const frame = await own(incoming.receive(signal))
         if (!process.alive) return process.never
         if (frame === undefined) return undefined
-        const type = peek(frame, 'type')
+        const type = typeOf(frame)
         trace.note(scheduler.now, CAME, machine, frame.length, () => `${short}: hears ${type} from ${nameOf(peer)}`)
         if (points.reach(process, `${short}: ${type}, as it comes`)) return process.never
         return frame

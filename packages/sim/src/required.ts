@@ -16,6 +16,12 @@ const WRITES = [
   'retire',
   'identity',
   'owner seeds',
+  'witness: checkpoint',
+  'witness: handoff',
+  'witness: accept',
+  'witness: refuse',
+  'witness: recover',
+  'witness: retire',
 ] as const
 
 const MESSAGES = [
@@ -37,6 +43,22 @@ const MESSAGES = [
   'message: message',
   'message: committed',
   'message: error',
+  'witness: commit',
+  'witness: need',
+  'witness: blocks',
+  'witness: cosigned',
+  'witness: renew',
+  'witness: lease',
+  'witness: deposed',
+  'witness: history',
+  'witness: fetch',
+  'witness: records',
+  'witness: release',
+  'witness: released',
+  'witness: takeover',
+  'witness: error',
+  'handoff: takeover',
+  'handoff: taken',
 ] as const
 
 /** Points by name; a run that never comes to one of them tested less than it says. */

@@ -11,7 +11,7 @@ import { createRandom } from './random.ts'
 import { REQUIRED } from './required.ts'
 import type { Scheduler } from './scheduler.ts'
 import { createWorkload, type Workload } from './workload.ts'
-import { createWorld, MINUTE, SECOND, type World } from './world.ts'
+import { createWorld, MINUTE, SECOND, WITNESS, type World } from './world.ts'
 
 export interface RunOptions {
   readonly seed: number
@@ -127,6 +127,8 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   const calm = level === 0
   const liars = options.liars ?? (calm ? 0 : random.fork('liars').pick([0, 0, 0, 1, 1, 2]))
   const witness = options.witness ?? random.fork('witness').chance(0.5)
+  // A witness that hosts nothing has to find somebody who does.
+  const aloof = witness && random.fork('aloof').chance(0.4)
   const money = random.fork('money')
   const priced = money.chance(0.5)
   const plan = drawPlan(random.fork('plan'), level, minutes, options)
@@ -142,7 +144,10 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     slowLines: calm ? 0 : random.pick([0, 0, 0.2]),
     skewUs: calm ? 0 : random.pick([0, SECOND, 4 * MINUTE]),
     drift: calm ? 0 : random.pick([0, 0.0002]),
-    room: () => (cramped && world.scheduler.now < untilUs ? 1 : undefined),
+    room: (machine) => {
+      if (machine === WITNESS && aloof) return 0
+      return cramped && world.scheduler.now < untilUs ? 1 : undefined
+    },
   })
   const { scheduler, checks } = world
   // For hours on end people do less: there is more of what takes long.

@@ -271,6 +271,15 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     })
   }
 
+  /** Its owner has it go on here, as far as its witness agrees. */
+  const recover = (one: Known, machine: Machine & { node: Node }): void => {
+    if (!checks.isWitnessed(one.id)) return
+    attempt(machine, `recovers ${shortOf(one.id)}`, async () => {
+      await machine.node.recover(one.id)
+      return 'it goes on here'
+    })
+  }
+
   const act = (): void => {
     const here = up()
     const living = known.filter(({ id }) => !retiring.has(id))
@@ -281,6 +290,7 @@ export const createWorkload = (world: World, random: Random, options: WorkloadOp
     else if (what < 0.7) move(one, machine)
     else if (what < 0.74) carry(one)
     else if (what < 0.84) bring(one)
+    else if (what < 0.86) recover(one, machine)
     else if (what < 0.88) copy(one, random.chance(options.forced))
     else if (what < 0.92) order(one, machine, 'pause')
     else if (what < 0.97) order(one, machine, 'resume')
