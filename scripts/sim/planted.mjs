@@ -76,15 +76,15 @@ export const PLANTED = [
   {
     name: 'the journal is written one entry short',
     file: 'core/src/agent/journal.ts',
-    line: 'const { encoded, last } = encode(entries)',
-    faulty: 'const { encoded, last } = encode(entries.slice(0, -1))',
+    line: 'const { encoded, last: header } = encode(entries)',
+    faulty: 'const { encoded, last: header } = encode(entries.slice(0, -1))',
     within: 300,
   },
   {
     name: 'a restart runs the journal again without its last entry',
     file: 'core/src/agent/journal.ts',
-    line: 'const found = decodeEntries(join(parts))',
-    faulty: 'const found = decodeEntries(join(parts)).slice(0, -1)',
+    line: 'const found = decodeEntries(stored.subarray(head))',
+    faulty: 'const found = decodeEntries(stored.subarray(head)).slice(0, -1)',
     within: 1000,
   },
   {
