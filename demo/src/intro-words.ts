@@ -45,7 +45,10 @@ export const introWords = (see: {
     return {
       over,
       title: 'Drag it to the server. Close this tab. It goes on.',
-      text: 'Left here, it sleeps in this browser while the tab is closed, and wakes at the next tick when you are back.',
+      text:
+        see.here.witness != null
+          ? 'Left here, it goes on elsewhere too, seconds after this tab is closed: its witness, a server, sees to that.'
+          : 'Left here, it sleeps in this browser while the tab is closed, and wakes at the next tick when you are back.',
     }
   }
   if (see.others) {

@@ -52,6 +52,9 @@ test('the first sentence promises only what holds', () => {
   expect(introWords({ ...none, here: status({}) }).title).not.toMatch(/server|another tab/)
   expect(introWords({ ...none, here: status({}), others: true }).title).toMatch(/another tab/)
   expect(introWords({ ...none, here: status({}), server: true, others: true }).title).toMatch(/server/)
+  const alone = introWords({ ...none, here: status({}), server: true }).text
+  expect(alone).toMatch(/sleeps in this browser/)
+  expect(introWords({ ...none, here: status({ witness: 'w' }), server: true }).text).toMatch(/goes on elsewhere/)
   expect(introWords({ ...none, onServer: status({ name: 'fox' }), server: true }).over).toMatch(/fox lives on the server/)
   expect(introWords({ ...none, elsewhere: status({ name: 'fox' }) }).over).toMatch(/fox lives in another tab/)
 })

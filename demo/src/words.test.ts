@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { age, bars, bytes, fileName, millis, plural, said, shortId, tidy } from './words.ts'
+import { age, bars, bytes, fileName, millis, plural, said, shortId, shownState, tidy } from './words.ts'
 
 const plain = (text: string): string => text.replaceAll('\u00a0', ' ')
 
@@ -57,4 +57,10 @@ test('errors become sentences, and names stay names', () => {
 test('file names hold nothing that a file system minds', () => {
   expect(fileName('../a b/ç', '.car')).toBe('..-a-b-ç.car')
   expect(fileName('///', '.car')).toBe('-.car')
+})
+
+test('who waits for its witness is not in doubt', () => {
+  expect(shownState({ state: 'halted', leaseMs: 0 })).toBe('waiting')
+  expect(shownState({ state: 'halted' })).toBe('halted')
+  expect(shownState({ state: 'active', leaseMs: 0 })).toBe('active')
 })

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AgentState, LinkKind, MovePhase } from './api.ts'
+import type { AgentState, AgentStatus, LinkKind, MovePhase } from './api.ts'
 
 export interface StateWords {
   readonly word: string
@@ -11,10 +11,20 @@ export interface StateWords {
   readonly meaning: string
 }
 
-export const STATES: Readonly<Record<AgentState, StateWords>> = {
+/** A holder whose witness is silent stands still in peace: nothing is in doubt, and nobody has to do anything. */
+export type Shown = AgentState | 'waiting'
+
+export const shownState = ({ state, leaseMs }: Pick<AgentStatus, 'state' | 'leaseMs'>): Shown =>
+  state === 'halted' && leaseMs !== undefined ? 'waiting' : state
+
+export const STATES: Readonly<Record<Shown, StateWords>> = {
   active: { word: 'active', meaning: 'It runs: it ticks where it lives.' },
   moving: { word: 'moving', meaning: 'It is between two nodes. Exactly one of them will go on with it.' },
   halted: { word: 'halted', meaning: 'It is in doubt who may run it, so nobody does. Only its owner can resolve that.' },
+  waiting: {
+    word: 'waiting',
+    meaning: 'Its lease is over until its witness answers. It ticks nothing meanwhile, and goes on by itself.',
+  },
   faulted: { word: 'faulted', meaning: 'Its program failed several times in a row, so it rests at its last good tick.' },
   exhausted: { word: 'exhausted', meaning: 'Its budget is used up. It rests at its last tick.' },
   paused: { word: 'paused', meaning: 'Its owner paused it. It keeps its place and its memory.' },

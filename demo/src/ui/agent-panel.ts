@@ -12,7 +12,7 @@ import { h, type Piece, setText, show } from '../dom.ts'
 import { lastsMs, money } from '../money.ts'
 import { placeOf, withNames } from '../names.ts'
 import type { App } from '../state.ts'
-import { age, bytes, count, STATES, shortId } from '../words.ts'
+import { age, bytes, count, STATES, shortId, shownState } from '../words.ts'
 import { agentActions } from './agent-actions.ts'
 import { stateChip } from './chip.ts'
 import { creature } from './creature.ts'
@@ -116,16 +116,17 @@ export const agentPanel = (app: App, id: string, map: () => Archipelago): Piece<
       el.dataset.state = status.state
       setText(name, status.name)
       const host = map().islands.find((island) => island.peer === status.host)
-      chip.update({ state: status.state, past: host?.link === 'none' })
+      const shown = shownState(status)
+      chip.update({ state: shown, past: host?.link === 'none' })
       const where = status.here ? `in this tab (${node.name})` : placeOf(node, status.host)
       setText(
         lives,
         `${status.state === 'retired' ? 'Last lived' : 'Lives'} ${where}${host?.link === 'none' ? ', out of reach' : ''} · ${shortId(id)}`,
       )
-      const words = status.state === 'active' ? '' : STATES[status.state].meaning
+      const words = status.state === 'active' ? '' : STATES[shown].meaning
       setText(reason, [words, withNames(node, status.reason ?? '')].filter((text) => text !== '').join(' '))
       show(reason, reason.textContent !== '')
-      reason.dataset.state = status.state
+      reason.dataset.state = shown
       problem.update(state.problems.get(id))
       way.update({ run: state.runs.get(id), progress: watched?.progress })
       const open = status.committed === undefined ? 0 : status.tick - status.committed

@@ -9,7 +9,7 @@ import { type Archipelago, mayMove, mayOrder } from '../archipelago.ts'
 import { h, type Piece, setAttr, setText, show } from '../dom.ts'
 import { withNames } from '../names.ts'
 import { type App, agentOf } from '../state.ts'
-import { age, count, LINKS, STATES, tidy } from '../words.ts'
+import { age, count, LINKS, STATES, shownState, tidy } from '../words.ts'
 import { stateChip } from './chip.ts'
 import { creature } from './creature.ts'
 import { icon } from './icons.ts'
@@ -115,23 +115,24 @@ export const agentCard = (app: App, id: string, map: () => Archipelago): Piece<A
       const { state } = app
       const live = state.live.get(id)
       const run = state.runs.get(id)
-      const shownState = run && status.state === 'active' && live?.progress ? 'moving' : status.state
+      const shown = run && status.state === 'active' && live?.progress ? 'moving' : shownState(status)
       el.dataset.state = status.state
       el.dataset.owned = String(status.owned)
       el.dataset.open = String(state.open?.kind === 'agent' && state.open.id === id)
       el.dataset.moving = String(run !== undefined || status.state === 'moving')
       setText(name, status.name)
       const past = map().islands.some((island) => island.peer === status.host && island.link === 'none')
-      chip.update({ state: shownState, past })
+      chip.update({ state: shown, past })
       setText(tick, `tick ${count(status.tick)}`)
       tick.dataset.tick = String(status.tick)
       setText(old, status.born === undefined ? '' : `${age(Date.now() - status.born)} old`)
       show(old, status.born !== undefined)
       show(foreign, !status.owned)
-      setAttr(opener, 'aria-label', `${status.name}, ${STATES[status.state].word}: show it`)
+      setAttr(opener, 'aria-label', `${status.name}, ${STATES[shownState(status)].word}: show it`)
       setAttr(mover, 'aria-label', `Move ${status.name} to…`)
       mover.title = 'Move to…'
       setText(why, run || status.state === 'active' ? '' : withNames(app.node, status.reason ?? ''))
+      why.dataset.state = shownState(status)
       show(why, why.textContent !== '')
       const last = live?.log.at(-1)
       const spoke = says.update(live?.view?.view)

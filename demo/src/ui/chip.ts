@@ -3,13 +3,12 @@
  *
  * @module
  */
-import type { AgentState } from '../api.ts'
 import { h, type Piece } from '../dom.ts'
-import { STATES } from '../words.ts'
+import { type Shown, STATES } from '../words.ts'
 import { icon, STATE_ICONS } from './icons.ts'
 
 /** Takes a state, and whether it is only the last that was heard. */
-export const stateChip = (): Piece<{ readonly state: AgentState; readonly past?: boolean }> => {
+export const stateChip = (): Piece<{ readonly state: Shown; readonly past?: boolean }> => {
   const el = h('span', { class: 'chip', id: 'state' })
   let shown = ''
   return {

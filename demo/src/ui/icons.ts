@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { AgentState } from '../api.ts'
+
 import { s } from '../dom.ts'
+import type { Shown } from '../words.ts'
 
 const STROKES = {
   tab: 'M3 5.5h14v10H3z M3 8.5h14',
@@ -44,10 +45,11 @@ export const icon = (name: IconName, className = 'icon'): SVGElement => {
   return svg
 }
 
-export const STATE_ICONS: Readonly<Record<AgentState, IconName>> = {
+export const STATE_ICONS: Readonly<Record<Shown, IconName>> = {
   active: 'active',
   moving: 'move',
   halted: 'halted',
+  waiting: 'pause',
   faulted: 'warn',
   exhausted: 'exhausted',
   paused: 'pause',

@@ -6,6 +6,7 @@
 import { h, setText, show } from '../dom.ts'
 import { introWords } from '../intro-words.ts'
 import type { App } from '../state.ts'
+import { shownState } from '../words.ts'
 import { icon } from './icons.ts'
 
 const GONE = 'igor.intro'
@@ -49,7 +50,7 @@ export const intro = (app: App): { readonly el: HTMLElement; update(): void } =>
       const server = state.peers.some((peer) => peer.kind === 'server' && peer.link !== 'none')
       const serverIds = new Set(state.peers.filter((peer) => peer.kind === 'server').map((peer) => peer.id))
       const words = introWords({
-        here: mine.find((agent) => agent.here && agent.state === 'active'),
+        here: mine.find((agent) => agent.here && (agent.state === 'active' || shownState(agent) === 'waiting')),
         onServer: server ? mine.find((agent) => serverIds.has(agent.host) && agent.state === 'active') : undefined,
         elsewhere: mine.find((agent) =>
           state.peers.some((peer) => peer.id === agent.host && peer.kind === 'tab' && peer.link !== 'none'),

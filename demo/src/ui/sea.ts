@@ -152,7 +152,11 @@ const reveal = (app: App, cards: ReadonlyMap<string, Piece<AgentStatus>>): void 
   if (reducedMotion()) return
   const ring = getComputedStyle(el).getPropertyValue('--accent')
   el.animate(
-    [{ boxShadow: `0 0 0 3px ${ring}` }, { boxShadow: `0 0 0 3px ${ring}`, offset: 0.6 }, { boxShadow: '0 0 0 3px transparent' }],
+    [
+      { boxShadow: `inset 0 0 0 3px ${ring}` },
+      { boxShadow: `inset 0 0 0 3px ${ring}`, offset: 0.6 },
+      { boxShadow: 'inset 0 0 0 3px transparent' },
+    ],
     {
       duration: 1800,
     },
