@@ -13,7 +13,7 @@ import type { LastWords } from '../api.ts'
 import type { Manifest } from '../manifest.ts'
 import { verifyGently } from '../protocols/verify-gently.ts'
 import { messageOf } from '../thrown.ts'
-import { committing } from '../witness/holder.ts'
+import { committing } from '../witness/committing.ts'
 
 /** A witness that does not answer must not keep a node from stopping. */
 const FAREWELL_MS = 1000

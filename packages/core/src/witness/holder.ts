@@ -5,16 +5,15 @@
  * @module
  */
 import type { LineageRecord, StateBlock } from '@igor/lineage'
-import { ALONE, type Commitment } from '../agent/commitment.ts'
-import { type Context, nowMs } from '../agent/context.ts'
-import { endLease, granted, type Leasing, leftOf, look, MARGIN_MS, noLease, type Reading, renewalIn } from '../authority/lease.ts'
-import type { BlockReader, Grant, WitnessLink } from '../authority/witness.ts'
+import type { Commitment } from '../agent/commitment.ts'
+import type { Context } from '../agent/context.ts'
+import type { BlockReader, WitnessLink } from '../authority/witness.ts'
 import { IgorError } from '../errors.ts'
 import { messageOf } from '../thrown.ts'
-import { changeOver } from './change.ts'
-import type { HeldLedger } from './held.ts'
-import { makeRelease } from './release.ts'
+import { changeHeld } from './change-held.ts'
+import { createWaiting, type HeldLedger, isActive, isBehind, isCosigned, owes } from './held.ts'
 import { freshBlocks, storedBlocks, submit, uncosigned } from './submit.ts'
+import { createTenure } from './tenure.ts'
 
 /** First wait after a failure; doubled up to the longest. */
 const RETRY_MS = 250
@@ -35,123 +34,27 @@ export interface HolderOptions {
   readonly ondeposed: (records: readonly LineageRecord[]) => Promise<void>
 }
 
-interface Waiting {
-  readonly epoch: number
-  readonly seq: number
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
-/** Of an agent that may get a witness, or lose its own, while it lives here. */
-export const committing = (options: HolderOptions): Commitment => {
-  let holder: Commitment | undefined
-  let stopped = false
-  const now = (): Commitment => {
-    const { witness, changing } = options.ledger.chain
-    if (witness !== null || changing !== null) {
-      if (!stopped) holder ??= holdLease(options)
-      return holder ?? ALONE
-    }
-    void holder?.stop()
-    holder = undefined
-    return ALONE
-  }
-  now()
-  return {
-    get witnessed() {
-      return now().witnessed
-    },
-    get why() {
-      return now().why
-    },
-    get release() {
-      return now().release
-    },
-    left: () => now().left(),
-    committed: () => now().committed(),
-    hurry: () => now().hurry(),
-    stop: async () => {
-      stopped = true
-      await holder?.stop()
-    },
-  }
-}
-
-const holdLease = (options: HolderOptions): Commitment => {
+/** Keeps the lease and brings what is to be cosigned, until it is stopped. */
+export const holdLease = (options: HolderOptions): Commitment => {
   const { context, ledger, onchange } = options
   const { clock } = context
   const { agent } = ledger
   const ended = new AbortController()
   const { signal } = ended
   const read: BlockReader = storedBlocks(context, agent)
-  const waiting: Waiting[] = []
-  const reading = (): Reading => ({ elapsed: clock.elapsed(), wall: nowMs(clock) })
-  let leasing: Leasing = noLease(reading())
-  let release: Uint8Array | undefined
-  let why: string | undefined = 'it waits for its witness'
+  const waiting = createWaiting(ledger)
+  const tenure = createTenure(context, ledger, onchange)
+  const { left, due, reading } = tenure
   let shown: StateBlock | undefined
   let failures = 0
   let trouble = ''
   let hurried = false
-  let leasedEpoch = 0
-  let leasedBy = ''
   let deposing: Promise<void> | undefined
   let nudge = new AbortController()
 
-  const isActive = (): boolean => ledger.row.state === 'active-owner'
-  /** The last record that this node wrote is still to be cosigned: a handoff or a retire too. */
-  const owes = (): boolean => isBehind() && ledger.row.slot.id.equals(ledger.chain.head.id)
-  const isCosigned = ({ epoch, seq }: { epoch: number; seq: number }): boolean => {
-    const { cosigned, witness, changing } = ledger.chain
-    if (witness === null && changing === null) return true
-    const body = cosigned?.body
-    return body !== undefined && (body.epoch > epoch || (body.epoch === epoch && body.seq >= seq))
-  }
-  const isBehind = (): boolean => !isCosigned(ledger.chain.head.body)
-
-  /** One that was granted before the agent was away is none any more. */
-  const left = (): number => {
-    const { epoch, witness, changing } = ledger.chain
-    // Between two witnesses it stands still: whoever is asked next may know of no lease.
-    const stands = changing !== null || leasedEpoch !== epoch || leasedBy !== witness || !isActive()
-    return stands ? 0 : leftOf(leasing, reading())
-  }
-  const due = (): number => (left() === 0 ? 0 : renewalIn(leasing, reading()))
-
-  const settle = (): void => {
-    for (const one of waiting.splice(0)) {
-      if (isCosigned(one)) one.resolve()
-      else waiting.push(one)
-    }
-  }
-  const turnAway = (error: unknown): void => {
-    for (const one of waiting.splice(0)) one.reject(error)
-  }
-
-  const grant = async (lease: Grant, asked: Reading): Promise<void> => {
-    const before = left() > 0
-    leasedEpoch = ledger.chain.epoch
-    leasedBy = ledger.chain.witness ?? ''
-    leasing = granted(leasing, { ...lease, asked }, reading())
-    const { chain } = ledger
-    const head = chain.cosigned?.id
-    if (head !== undefined)
-      release = await makeRelease({ agent, epoch: chain.epoch, head, lease: lease.id, by: context.peer }, context.sign)
-    why = undefined
-    failures = 0
-    if (!before) onchange()
-  }
-
-  const lose = (reason: string): void => {
-    leasing = endLease(leasing, reading())
-    release = undefined
-    why = reason
-    onchange()
-  }
-
   /** The witness's word is the history: whoever it names has the agent. */
   const depose = async (link: WitnessLink, reason: string): Promise<void> => {
-    lose(reason)
+    tenure.lose(reason)
     const records = await link.records(agent, undefined, signal)
     // It ends what runs here, this loop too: nothing here may wait for it.
     deposing = options
@@ -180,7 +83,7 @@ const holdLease = (options: HolderOptions): Commitment => {
       const { cosigned, lease } = await submit(link, { chain, records, read, push }, signal)
       for (const record of cosigned) await ledger.cosigned(record)
       shown = now
-      if (lease !== undefined) await grant(lease, asked)
+      if (lease !== undefined) await tenure.grant(lease, asked)
     } finally {
       unpin()
     }
@@ -194,11 +97,11 @@ const holdLease = (options: HolderOptions): Commitment => {
     const answer = await link.renew(agent, { epoch, seq, id: cosigned.id }, signal)
     switch (answer.kind) {
       case 'lease':
-        return grant(answer.lease, asked)
+        return tenure.grant(answer.lease, asked)
       case 'history':
         return bring(link)
       case 'frozen':
-        lose(answer.why)
+        tenure.lose(answer.why)
         return ledger.halt(`its witness has frozen it: ${answer.why}`)
       case 'later':
         // Its answer to a record of ours was lost, or the store here is older than the history.
@@ -209,76 +112,44 @@ const holdLease = (options: HolderOptions): Commitment => {
     }
   }
 
-  /** The old witness is not to give the agent away because the new one takes long to copy it. */
-  const keepLease = async (witness: string, over: AbortSignal): Promise<void> => {
-    while (!over.aborted) {
-      const asked = reading()
-      try {
-        const link = await options.link(witness, over)
-        const { cosigned } = ledger.chain
-        if (cosigned === null) return
-        const { epoch, seq } = cosigned.body
-        const answer = await link.renew(agent, { epoch, seq, id: cosigned.id }, over)
-        if (answer.kind === 'lease') leasing = granted(leasing, { ...answer.lease, asked }, reading())
-      } catch {
-        // That it is away is seen where its cosignature is asked for.
-      }
-      await clock.sleep(Math.max(RETRY_MS, renewalIn(leasing, reading())), over).catch(() => {})
-    }
-  }
-
-  /** @throws IgorError NOT_AUTHORITATIVE when the witness has given the agent to somebody else */
-  const checkHeld = async (witness: string): Promise<void> => {
-    const link = await options.link(witness, signal)
-    const last = (await link.records(agent, undefined, signal)).at(-1)
-    const isKnown = last === undefined || ledger.records.some(({ id }) => id.equals(last.id))
-    if (!isKnown) throw new IgorError('NOT_AUTHORITATIVE', 'its witness knows later records than this node has')
-  }
-
   /** What the witness refuses for good. */
   const heedRefusal = async (error: unknown, link: () => Promise<WitnessLink>): Promise<void> => {
     const code = error instanceof IgorError ? error.code : undefined
     const message = messageOf(error)
     if (code === 'NOT_AUTHORITATIVE') await depose(await link(), message)
     else if (code === 'AGENT_HALTED') {
-      lose(message)
+      tenure.lose(message)
       await ledger.halt(message)
     } else throw error
   }
 
   const change = async (from: string | null): Promise<void> => {
     const unpin = ledger.refs.pin()
-    const over = new AbortController()
-    // Where the new one cannot be reached the old one may give the agent to somebody else, as its manifest says.
-    const kept = from === null || failures > 0 ? undefined : keepLease(from, AbortSignal.any([signal, over.signal]))
     try {
-      if (from !== null && failures > 0) await checkHeld(from)
-      await changeOver({ ledger, read, link: options.link, signal })
-      leasing = noLease(reading())
-      settle()
+      await changeHeld({ ledger, read, tenure, clock, link: options.link, signal }, from, failures > 0)
+      tenure.forget()
+      waiting.settle()
       onchange()
     } catch (error) {
       if (from === null) throw error
       await heedRefusal(error, () => options.link(from, signal))
     } finally {
-      over.abort()
       unpin()
-      await kept
     }
   }
 
   const turn = async (): Promise<void> => {
     const { witness, changing } = ledger.chain
-    if (changing !== null && (isActive() || owes())) {
-      if (failures === 0) why = `its witness is being changed, from ${changing.from ?? 'none'} to ${changing.to ?? 'none'}`
+    if (changing !== null && (isActive(ledger) || owes(ledger))) {
+      if (failures === 0) tenure.why = `its witness is being changed, from ${changing.from ?? 'none'} to ${changing.to ?? 'none'}`
       return change(changing.from)
     }
-    if (witness === null || (!isActive() && !owes())) return
+    if (witness === null || (!isActive(ledger) && !owes(ledger))) return
     const link = await options.link(witness, signal)
     try {
       if (left() > 0 && due() === 0) options.onrenewal()
       hurried = false
-      if (isBehind()) await bring(link)
+      if (isBehind(ledger)) await bring(link)
       else await renew(link)
       failures = 0
     } catch (error) {
@@ -294,8 +165,8 @@ const holdLease = (options: HolderOptions): Commitment => {
         ? `no witness reachable: ${message}. It goes on when it is back; if it is gone for good, its owner says so`
         : stuck(message)
     if (left() > 0) return
-    if (why !== trouble) onchange()
-    why = trouble
+    if (tenure.why !== trouble) onchange()
+    tenure.why = trouble
     if (failures === 1)
       context.report({ level: 'warn', code: 'WITNESS_UNREACHABLE', agent, message: `${agent} stands still: ${message}` })
   }
@@ -303,22 +174,16 @@ const holdLease = (options: HolderOptions): Commitment => {
   const wait = async (): Promise<void> => {
     const retry = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10))
     const { witness, changing } = ledger.chain
-    const idle = deposing !== undefined || (!isActive() && !owes()) || (witness === null && changing === null)
+    const idle = deposing !== undefined || (!isActive(ledger) && !owes(ledger)) || (witness === null && changing === null)
     const ms = idle ? MAX_RETRY_MS : failures > 0 ? retry : Math.max(1, Math.min(due(), left()))
-    if (failures === 0 && (waiting.length > 0 || hurried) && isBehind() && !idle) return
+    if (failures === 0 && (waiting.size > 0 || hurried) && isBehind(ledger) && !idle) return
     // What is asked for meanwhile does not hurry a witness that does not answer.
     await clock.sleep(ms, failures > 0 ? signal : AbortSignal.any([signal, nudge.signal])).catch(() => {})
     if (nudge.signal.aborted) nudge = new AbortController()
     lapse()
   }
 
-  /** It stands still from now on, if its lease is over. */
-  const lapse = (): void => {
-    leasing = look(leasing, reading())
-    if (!isActive() || why !== undefined || left() > 0) return
-    why = failures > 0 ? trouble : UNHEARD
-    onchange()
-  }
+  const lapse = (): void => tenure.lapse(failures > 0 ? trouble : UNHEARD)
 
   /** The lease may end while the witness is waited for. */
   const lapsing = async (task: () => Promise<void>): Promise<void> => {
@@ -335,42 +200,39 @@ const holdLease = (options: HolderOptions): Commitment => {
     while (!signal.aborted) {
       try {
         if (deposing === undefined) await lapsing(turn)
-        settle()
-        if (!owes() && (ledger.row.state === 'retired' || ledger.row.state === 'recovery-required'))
-          turnAway(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now (${ledger.row.state})`))
+        waiting.settle()
+        if (!owes(ledger) && (ledger.row.state === 'retired' || ledger.row.state === 'recovery-required'))
+          waiting.turnAway(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now (${ledger.row.state})`))
       } catch (error) {
         if (!signal.aborted) onfailure(error)
       }
       if (!signal.aborted) await wait()
     }
-    turnAway(signal.reason)
+    waiting.turnAway(signal.reason)
   }
   const running = loop()
 
   return {
     witnessed: true,
-    left: () => {
-      leasing = look(leasing, reading())
-      return Math.max(0, left() - MARGIN_MS)
-    },
+    left: tenure.safe,
     get why() {
-      return left() > 0 ? undefined : (why ?? (failures > 0 ? trouble : UNHEARD))
+      return left() > 0 ? undefined : (tenure.why ?? (failures > 0 ? trouble : UNHEARD))
     },
-    committed: () =>
-      new Promise((resolve, reject) => {
-        const { epoch, seq } = ledger.chain.head.body
-        if (isCosigned({ epoch, seq })) return resolve()
-        if (signal.aborted || (ledger.row.state === 'retired' && !owes()))
-          return reject(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`))
-        waiting.push({ epoch, seq, resolve, reject })
-        nudge.abort()
-      }),
+    committed: () => {
+      const { head } = ledger.chain
+      if (isCosigned(ledger.chain, head.body)) return Promise.resolve()
+      if (signal.aborted || (ledger.row.state === 'retired' && !owes(ledger)))
+        return Promise.reject(new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here now`))
+      const committed = waiting.add(head.body)
+      nudge.abort()
+      return committed
+    },
     hurry: () => {
       hurried = true
       nudge.abort()
     },
     get release() {
-      return release
+      return tenure.release
     },
     stop: async () => {
       ended.abort(new IgorError('NODE_STOPPED', `the node that hosts ${agent} is stopping`))
