@@ -97,8 +97,8 @@ export const stepAway = (at: Position & { readonly row: Leaving }, theirs: reado
 }
 
 /** Another branch takes the place of this one. @param branch what `otherBranch` found */
-export const stepAcross = (row: Leaving, theirs: History, branch: OtherBranch): Step => {
-  const next = depart(row)
+export const stepAcross = (row: Row, theirs: History, branch: OtherBranch): Step => {
+  const next = row.state === 'retired' ? row : depart(row)
   return {
     chain: theirs.chain,
     row: next,

@@ -346,7 +346,8 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
     },
 
     supersede: async (theirs) => {
-      if (row.state === 'retired') return
+      // Where it left long ago, another node of this store may have it.
+      if (row.state === 'retired' && !(await isMine())) return
       const step = stepAcross(row, theirs, await otherBranch(store, agent, theirs.records))
       await leaveBy(step)
       left(step)

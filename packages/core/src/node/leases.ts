@@ -56,16 +56,59 @@ export const createLeases = (options: LeasesOptions): Leases => {
   const { context, hosted, ledgers, heed, onchange, signal } = options
   const { clock } = context
   const commitments = new Map<Ledger, Commitment>()
+  const asking = new Map<Ledger, Promise<void>>()
 
-  const sayFarewell = async ({ ledger, commitment, atBoundary }: Hosted): Promise<void> => {
-    await atBoundary(async () => {
-      if (ledger.open && ledger.row.state === 'active-owner') await ledger.seal()
+  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+
+  /** Resolves when it was said; until the node stops it stands still: what it did on would take the word back. */
+  const sayFarewell = ({ ledger, commitment, atBoundary }: Hosted): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const say = async (): Promise<void> => {
+        if (ledger.open && ledger.row.state === 'active-owner') await ledger.seal()
+        await Promise.race([commitment.committed(), stopped])
+        const { witness } = ledger.chain
+        const bytes = commitment.release
+        if (witness === null || bytes === undefined || signal.aborted) return
+        // A renewal would take it back as well.
+        await commitment.stop()
+        const link = await context.links.to(witness, [], signal)
+        await link.release(bytes)
+      }
+      void atBoundary(async () => {
+        await say().then(resolve, reject)
+        await stopped
+      })
     })
-    await commitment.committed()
-    const { witness } = ledger.chain
-    if (witness === null || commitment.release === undefined) return
+
+  /** Once, by the witness that is in force. True: it is here, or will never be. */
+  const askOnce = async (ledger: Ledger, witness: string): Promise<boolean> => {
+    const { agent } = ledger
     const link = await context.links.to(witness, [], signal)
-    await link.release(commitment.release)
+    const records = await link.records(agent, undefined, signal)
+    const { chain } = ledger
+    const theirs = await verifyGently(context, records)
+    const moved = theirs.authority.status === 'held' && theirs.authority.by !== context.peer
+    // Whose word counts now, and that somebody else has it, are told by the history.
+    if (moved || theirs.witness !== witness) await heed(ledger, records)
+    if (moved) return true
+    if (ledger.chain !== chain) return ledger.chain.witness === null
+    await link.takeover(agent, {}, signal)
+    return true
+  }
+
+  const askBack = async (ledger: Ledger): Promise<void> => {
+    const { agent } = ledger
+    for (let wait = 500; !signal.aborted && ledgers.get(agent) === ledger; wait = Math.min(2 * wait, 15_000)) {
+      const { witness, authority } = ledger.chain
+      if (witness === null || (authority.status === 'held' && authority.by !== context.peer)) return
+      try {
+        if (await askOnce(ledger, witness)) return
+      } catch (error) {
+        const message = messageOf(error)
+        context.report({ level: 'info', code: 'NOT_AUTHORITATIVE', agent, message: `${agent} is asked back: ${message}` })
+      }
+      await clock.sleep(wait, signal).catch(() => {})
+    }
   }
 
   return {
@@ -96,27 +139,12 @@ export const createLeases = (options: LeasesOptions): Leases => {
       await heed(ledger, await link.records(agent, undefined, signal))
     },
 
-    askBack: async (ledger) => {
-      const { agent } = ledger
-      let at = ledger.chain.witness
-      for (let wait = 500; !signal.aborted && ledgers.get(agent) === ledger; wait = Math.min(2 * wait, 15_000)) {
-        if (at === null || ledger.chain.authority.by !== context.peer) return
-        try {
-          const link = await context.links.to(at, [], signal)
-          const { witness } = await verifyGently(context, await link.records(agent, undefined, signal))
-          if (witness !== at) {
-            // It was changed since this store was written.
-            at = witness
-            continue
-          }
-          await link.takeover(agent, {}, signal)
-          return
-        } catch (error) {
-          const message = messageOf(error)
-          context.report({ level: 'info', code: 'NOT_AUTHORITATIVE', agent, message: `${agent} is asked back: ${message}` })
-        }
-        await clock.sleep(wait, signal).catch(() => {})
-      }
+    askBack: (ledger) => {
+      const known = asking.get(ledger)
+      if (known !== undefined) return known
+      const asked = askBack(ledger).finally(() => asking.delete(ledger))
+      asking.set(ledger, asked)
+      return asked
     },
 
     committed: async (ledger) => {

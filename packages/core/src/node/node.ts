@@ -189,6 +189,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
         seq: one.seq,
         head: one.head,
         public: one.public,
+        // Of one without a witness everything is committed, and there is no lease.
+        ...(one.leaseMs === undefined || one.committed === undefined ? {} : { committed: one.committed, leaseMs: one.leaseMs }),
       }))
   const self = (): Omit<Said, 'peer' | 'leaving'> => ({
     name,

@@ -30,7 +30,7 @@ export interface Peers {
   /** The latest word of each peer. */
   said(): readonly Said[]
   /** Where an agent lives by the freshest word; undefined: nobody says. */
-  hostOf(agent: string): { readonly peer: string; readonly said: SaidAgent } | undefined
+  hostOf(agent: string): { readonly peer: string; readonly said: SaidAgent; readonly ageMs: number } | undefined
   /** Its word about this agent was found wrong (for ever), or cannot be checked now: others are asked first. */
   distrust(agent: string, peer: string, forMs: number): void
   addresses(peer: string): readonly string[]
@@ -195,12 +195,13 @@ export const openPeers = (
     },
     said: () => [...heard.values()].map(({ said }) => said),
     hostOf: (agent) => {
-      let best: { peer: string; said: SaidAgent; doubt: boolean } | undefined
-      for (const { said } of heard.values()) {
+      let best: { peer: string; said: SaidAgent; doubt: boolean; ageMs: number } | undefined
+      for (const { said, at } of heard.values()) {
         for (const one of said.agents) {
           const doubt = doubts.get(`${said.peer} ${agent}`)
           if (one.agent !== agent || one.state === 'moved' || doubt === Number.POSITIVE_INFINITY) continue
-          const next = { peer: said.peer, said: one, doubt: doubt !== undefined && doubt > clock.elapsed() }
+          const now = clock.elapsed()
+          const next = { peer: said.peer, said: one, doubt: doubt !== undefined && doubt > now, ageMs: now - at }
           if (best === undefined || isBetter(next, best)) best = next
         }
       }

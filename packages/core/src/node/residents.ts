@@ -176,6 +176,9 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     signal: ended.signal,
   })
 
+  const isAskedBack = ({ row, chain: { authority, witness } }: Ledger): boolean =>
+    row.state === 'retired' && authority.status === 'held' && authority.by === context.peer && witness !== null
+
   const load = async (agent: string): Promise<void> => {
     const loaded = await loadLedger(context, agent)
     const ledger = loaded?.ledger
@@ -188,7 +191,6 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     if (options.displaced && lived && ledger.chain.witness !== null) {
       // Another copy of this store may be running it: the witness knows, and holds all that was committed.
       await ledger.depart([])
-      void leases.askBack(ledger)
     } else if (options.displaced && lived) {
       await ledger.halt('the store was found at another place than where it was made: another copy of it may be running')
     }
@@ -205,6 +207,8 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
       // What it wrote last may still have to be cosigned.
       if (ledger.row.slot.id.equals(ledger.chain.head.id)) leases.hold(ledger, undefined)
       if (ledger.row.state === 'handoff-pending') departures.ask(ledger)
+      // It gave its copy up to be given a later one, and has not been yet.
+      else if (isAskedBack(ledger)) void leases.askBack(ledger)
     }
   }
 

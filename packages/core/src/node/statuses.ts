@@ -114,8 +114,12 @@ const ofLost = ({ peer, owner }: Sources, agent: string, why: string): AgentStat
 })
 
 /** An agent that lives elsewhere, by the word of its host. */
-const ofSaid = ({ residents, owner }: Sources, peer: string, said: SaidAgent, known: AgentStatus | undefined): AgentStatus => {
-  const { agent, name, state, tick, epoch, seq, head } = said
+const ofSaid = (
+  { residents, owner }: Sources,
+  { peer, said, ageMs }: { readonly peer: string; readonly said: SaidAgent; readonly ageMs: number },
+  known: AgentStatus | undefined,
+): AgentStatus => {
+  const { agent, name, state, tick, epoch, seq, head, committed, leaseMs } = said
   const lastMove = residents.lastMove(agent)
   const born = known?.born ?? owner.bornAt(agent)
   return {
@@ -137,6 +141,9 @@ const ofSaid = ({ residents, owner }: Sources, peer: string, said: SaidAgent, kn
     capabilities: known?.capabilities ?? [],
     inbox: 0,
     memory: known?.memory ?? 0,
+    ...(committed === undefined || leaseMs === undefined
+      ? {}
+      : { committed: Math.min(tick, committed), leaseMs: Math.max(0, Math.round(leaseMs - ageMs)) }),
   }
 }
 
@@ -148,9 +155,9 @@ export const statusOf = (sources: Sources, agent: string): AgentStatus | undefin
   if (known?.here === true || known?.state === 'retired') return known
   const host = sources.peers.hostOf(agent)
   if (host === undefined) return known
-  const { said, peer } = host
+  const { said } = host
   const older = known !== undefined && (said.epoch < known.epoch || (said.epoch === known.epoch && said.seq < known.seq))
-  return older ? known : ofSaid(sources, peer, said, known)
+  return older ? known : ofSaid(sources, host, known)
 }
 
 export const listStatuses = (sources: Sources): AgentStatus[] => {

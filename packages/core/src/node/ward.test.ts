@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Node } from '../api.ts'
 import { inThreads } from '../execution/in-thread.ts'
 import { besideNetwork } from '../network/beside.ts'
 import { createMemoryHub } from '../network/memory-hub.ts'
@@ -94,6 +95,46 @@ describe('a closed tab', () => {
     expect(second.agents().filter(({ here }) => here)).toEqual([])
     await nextCount(target.agent(agent.id))
     await second.stop()
+  })
+
+  describe('with a witness, of an agent that both may have', () => {
+    const setUp = async () => {
+      browser = await createBrowser()
+      const witness = await browser.world.start(undefined, { witness: { leaseMs: 3000 }, policy: { maxAgents: 0 } })
+      const far = await browser.world.start()
+      const first = await browser.open('tab-1')
+      await eventually(first, () => first.peers().length === 2)
+      const agent = await spawnCounter(first, { witness: witness.id, failover: [far.id] })
+      const { tick } = await nextCount(agent, 2)
+      await first.stop()
+      return { first, far, id: agent.id, tick }
+    }
+    const has = (node: Node, id: string): boolean =>
+      node.agents().some((one) => one.agent === id && one.here && one.state === 'active')
+
+    it('is the sibling that comes first: it goes on there, and the witness moves nothing', async () => {
+      const { first, far, id, tick } = await setUp()
+      const second = await browser.open('tab-2')
+      await emptySlot(browser.platform(), { slot: 'tab-1', to: second.id })
+      await eventually(second, () => has(second, id))
+      const { count, tick: on } = await nextCount(second.agent(id), tick + 1)
+      expect(count).toBe(on)
+      expect(has(far, id)).toBe(false)
+      expect((await second.agent(id).passport()).hosts.map(({ peer }) => peer)).toEqual([first.id, second.id])
+      await second.stop()
+    })
+
+    it('is the witness that comes first: the sibling finds that it lives elsewhere, and ticks nothing', async () => {
+      const { first, far, id, tick } = await setUp()
+      await eventually(far, () => has(far, id))
+      const second = await browser.open('tab-2')
+      await emptySlot(browser.platform(), { slot: 'tab-1', to: second.id })
+      expect(has(second, id)).toBe(false)
+      const { count, tick: on } = await nextCount(far.agent(id), tick + 1)
+      expect(count).toBe(on)
+      expect((await far.agent(id).passport()).hosts.map(({ peer }) => peer)).toEqual([first.id, far.id])
+      await second.stop()
+    })
   })
 
   it('keeps what may not move', async () => {

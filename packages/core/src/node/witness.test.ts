@@ -45,6 +45,12 @@ describe('an agent with a witness', () => {
     expect(agent.status).toMatchObject({ state: 'active', witness: witness.id })
     expect(agent.status.committed).toBeGreaterThanOrEqual(tick)
     expect(agent.status.leaseMs).toBeGreaterThan(0)
+    // Its host tells others how far it is committed, and for how long its lease runs.
+    const seen = () => b.agents().find((one) => one.agent === agent.id)
+    await eventually(b, () => (seen()?.committed ?? 0) > 0)
+    expect(seen()?.committed).toBeLessThanOrEqual(seen()?.tick ?? 0)
+    expect(seen()?.leaseMs).toBeLessThanOrEqual(LEASE.leaseMs)
+    await eventually(b, () => (seen()?.leaseMs ?? 0) > 0)
   })
 
   it('cannot be born where its witness does not answer', async () => {
@@ -148,6 +154,16 @@ describe('an agent with a witness', () => {
     expect(agent.status.host).toBe(b.id)
     watching.abort()
     await watched
+  })
+
+  it('goes on elsewhere soon after its host has stopped, long before its lease would be over', async () => {
+    const long = await world.start(undefined, { witness: { leaseMs: 30_000 }, policy: { maxAgents: 0 } })
+    await meet(long, a, b)
+    const agent = await spawnCounter(a, { witness: long.id, failover: [b.id] })
+    const { tick } = await nextCount(agent, 5)
+    await a.stop()
+    await eventually(b, () => b.agents().some((one) => one.agent === agent.id && one.here && one.state === 'active'))
+    await ticksOn(b, agent.id, tick + 1)
   })
 
   it('stays with a host that comes back in time', async () => {

@@ -30,6 +30,9 @@ export interface SaidAgent {
   /** CID of the head, as text. */
   readonly head: string
   readonly public: boolean
+  /** With a witness: the last tick that it has cosigned, and milliseconds that its lease ran on when this was said. */
+  readonly committed?: number
+  readonly leaseMs?: number
 }
 
 export interface Said {
@@ -69,15 +72,28 @@ const encodeWith = (said: Omit<Said, 'peer'>, agents: readonly SaidAgent[]): Uin
     ...(said.witness === undefined ? {} : { witness: said.witness }),
     leaving: said.leaving,
     addresses: said.addresses.filter((address) => address.length <= MAX_ADDRESS).slice(0, MAX_ADDRESSES),
-    agents: agents.map((one) => [one.agent, one.name, one.state, one.tick, one.epoch, one.seq, one.head, one.public]),
+    agents: agents.map((one) => [
+      one.agent,
+      one.name,
+      one.state,
+      one.tick,
+      one.epoch,
+      one.seq,
+      one.head,
+      one.public,
+      ...leaseOf(one),
+    ]),
   })
+
+const leaseOf = ({ committed, leaseMs }: SaidAgent): number[] =>
+  committed === undefined || leaseMs === undefined ? [] : [committed, leaseMs]
 
 const short = (value: unknown, max: number): value is string => typeof value === 'string' && value.length <= max
 const count = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 const readAgent = (item: unknown, fail: (what: string) => never): SaidAgent => {
   if (!Array.isArray(item)) return fail('agents')
-  const [agent, name, state, tick, epoch, seq, head, open] = item
+  const [agent, name, state, tick, epoch, seq, head, open, committed, leaseMs] = item
   const known = STATES.find((one) => one === state)
   if (
     !short(agent, 128) ||
@@ -87,11 +103,13 @@ const readAgent = (item: unknown, fail: (what: string) => never): SaidAgent => {
     !count(epoch) ||
     !count(seq) ||
     !short(head, 128) ||
-    typeof open !== 'boolean'
+    typeof open !== 'boolean' ||
+    (item.length > 8 && !(count(committed) && count(leaseMs)))
   ) {
     return fail('agents')
   }
-  return { agent, name, state: known, tick, epoch, seq, head, public: open }
+  const lease = item.length > 8 ? { committed, leaseMs } : {}
+  return { agent, name, state: known, tick, epoch, seq, head, public: open, ...lease }
 }
 
 /** @throws IgorError PROTOCOL_VIOLATION */

@@ -69,6 +69,8 @@ export const holdLease = (options: HolderOptions): Commitment => {
       })
       .finally(() => {
         deposing = undefined
+        // Where nothing came of it, it is not asked again at once.
+        failures++
         nudge.abort()
       })
   }
