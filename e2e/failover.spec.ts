@@ -3,6 +3,7 @@
  */
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { chromium } from '@playwright/test'
 import { expectHistory, expectOneHost } from './fixtures/agents.ts'
 import { hasEtcd, startEtcd } from './fixtures/etcd.ts'
 import { conclude, expectConnected, expectStatus, lastTick, runWitnessed, table } from './fixtures/failover.ts'
@@ -128,6 +129,49 @@ test('a frozen tab: when it comes back it ticks nothing that it lost, and knows 
   await conclude({ what: 'a tab is frozen for longer than its lease', at, limitMs: await limit(), before, logs: [log], verdict })
   expectHistory(verdict, agent, [first.peerId, home.peerId])
   await expectOneHost(agent, home.peerId, { servers: [home], tabs: [first] })
+})
+
+test('a tab out of the back/forward cache: it ticks nothing that it lost, and knows where its agent is', async ({
+  server,
+  launchOptions,
+  permissions,
+}) => {
+  const home = await server('home', ...LEASE)
+  const browser = await chromium.launch({ ...launchOptions, ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  try {
+    const context = await browser.newContext({ permissions: permissions ?? [] })
+    // As behind a TLS proxy: Chromium puts no page aside that has a WebRTC connection.
+    await context.route('**/node.json', async (route) => {
+      const site = await (await route.fetch()).json()
+      await route.fulfill({ json: { ...site, multiaddrs: site.multiaddrs.filter((each: string) => each.includes('/ws/')) } })
+    })
+    const first = await openTab(context, home.url)
+    const { page } = first
+    await page.evaluate(() =>
+      addEventListener('pageshow', ({ persisted }) => sessionStorage.setItem('came-out', String(persisted)), true),
+    )
+    const agent = await first.start('counter', { guarded: true })
+    const log = home.follow(agent)
+    await log.above(5)
+    const at = performance.now()
+    await page.goto(new URL('favicon.svg', home.url).href)
+    const before = lastTick(log)
+    await expectStatus(home, agent, { host: home.peerId, here: true, state: 'active', epoch: 2 })
+    await log.above(before)
+    await page.goBack({ waitUntil: 'commit' })
+    // Only then it was in the cache at all; the page is loaded anew after that.
+    await expect.poll(() => page.evaluate(() => sessionStorage.getItem('came-out')).catch(() => null)).toBe('true')
+    const again = await tabNode(page)
+    expect(again.peerId).toBe(first.peerId)
+    await again.sees(agent, home.peerId)
+    await log.above(lastTick(log) + 20)
+    const verdict = await verify(home, agent)
+    await conclude({ what: 'a tab is put aside for going back', at, limitMs: await limit(), before, logs: [log], verdict })
+    expectHistory(verdict, agent, [first.peerId, home.peerId])
+    await expectOneHost(agent, home.peerId, { servers: [home], tabs: [again] })
+  } finally {
+    await browser.close()
+  }
 })
 
 test('a killed server: its agents go on at their witness; started again it knows that they moved', async ({ server }) => {
