@@ -320,8 +320,9 @@ export interface NodePolicy {
   /** Capabilities that agents may have here; default: all that are implemented. */
   readonly capabilities?: readonly string[]
   /**
-   * Whether an agent's ticks are run again before it is taken in: what led to its last states (`on-handoff`), or all
-   * that its host keeps (`full`). One whose history does not come out again is not taken. Default `on-handoff`.
+   * Whether an agent's ticks are run again when it is taken in: what led to its last states, from the newest on that this
+   * node computed itself (`on-handoff`), or all that its host keeps (`full`). One whose history does not come out again
+   * is not taken; when that is found only after it came, it is halted. Default `on-handoff`.
    */
   readonly replay?: 'off' | 'on-handoff' | 'full'
 }

@@ -66,6 +66,8 @@ export interface ReplayOptions {
   readonly signal?: AbortSignal
   /** After every part that was run: at most some hundred ms apart where ticks are ordinary. */
   readonly onprogress?: (progress: ReplayProgress) => void
+  /** Seq of a record whose state is known to be true: what led up to it is not run. Default: none is. */
+  readonly since?: number
   /** The most that is run again, newest first. Default 10^12: some twenty minutes at the most. */
   readonly maxFuel?: bigint
   /** Bytes of states and journals that are read. Default 256 MiB. */

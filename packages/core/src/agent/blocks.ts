@@ -24,6 +24,7 @@ export interface BlockRefs {
   has(digest: string): boolean
   /** Digests that may be removed from the store now; forgets them. */
   takeGarbage(): string[]
+  readonly pinned: boolean
   /** While pinned, nothing is garbage: somebody is pulling an older state. */
   pin(): () => void
 }
@@ -51,6 +52,9 @@ export const createBlockRefs = (): BlockRefs => {
       const gone = [...garbage]
       garbage.clear()
       return gone
+    },
+    get pinned() {
+      return pins > 0
     },
     pin: () => {
       pins++

@@ -35,18 +35,18 @@ export const recordKey = ({ body }: LineageRecord): string => keys.record(body.a
 const rowsOf = (records: readonly LineageRecord[]): Puts => records.map((one) => [recordKey(one), one.bytes])
 
 /** Records that the chain cannot do without, the latest window, and what falls out. */
-const prune = (chain: Chain, all: LineageRecord[], keep: number): { kept: LineageRecord[]; gone: string[] } => {
+const prune = (chain: Chain, all: LineageRecord[], keep: number, least = 1): { kept: LineageRecord[]; gone: string[] } => {
   // The witness takes a record only with all that lie between it and the last one that it cosigned.
   const since = all.findLastIndex(({ id }) => chain.cosigned !== null && id.equals(chain.cosigned.id))
   const owed = chain.witness === null && chain.changing === null ? 0 : all.length - Math.max(0, since)
-  const kept = [...pruneRecords(all, Math.max(owed, windowOf(all, keep)))]
+  const kept = [...pruneRecords(all, Math.max(least, owed, windowOf(all, keep)))]
   const needed = new Set(kept)
   return { kept, gone: all.filter((record) => !needed.has(record)).map(recordKey) }
 }
 
-/** This node's own record follows. @param keep as of `windowOf` */
-export const stepOn = (at: Position, record: LineageRecord, row: Row, keep: number): Step => {
-  const { kept, gone } = prune(at.chain, [...at.records, record], keep)
+/** This node's own record follows. @param keep as of `windowOf` @param least of the latest records that stay */
+export const stepOn = (at: Position, record: LineageRecord, row: Row, keep: number, least: number): Step => {
+  const { kept, gone } = prune(at.chain, [...at.records, record], keep, least)
   return {
     chain: extendChain(at.chain, record, { trusted: true }),
     row,

@@ -88,6 +88,9 @@ export interface LedgerParts extends Position {
   readonly journal?: Journal
 }
 
+/** Records that stay while somebody pulls: of an agent on its way each boundary has one. */
+const MAX_PINNED_RECORDS = 4096
+
 export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
   const { store, turns, clock, keep = DEFAULT_KEEP, version: own = CURRENT } = context
   const { agent } = parts.chain
@@ -142,7 +145,9 @@ export const openLedger = (context: Context, parts: LedgerParts): Ledger => {
 
   const write = async <B extends Body>(body: B, next: (row: Row, slot: Slot) => Row, rows: Rows): Promise<LineageRecord<B>> => {
     const record = await signRecord(body, context.sign)
-    const step = stepOn({ chain, row, records }, record, next(row, slotOf(record)), keep)
+    // Who pulls it, a target that runs it again among them, asks for all that came since it began.
+    const least = refs.pinned ? MAX_PINNED_RECORDS : 1
+    const step = stepOn({ chain, row, records }, record, next(row, slotOf(record)), keep, least)
     await store.commit({
       put: [...(rows.put ?? []), ...step.put],
       remove: [...(rows.remove ?? []), ...step.remove],

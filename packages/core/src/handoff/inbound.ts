@@ -9,6 +9,7 @@ import type { History } from '../authority/judge.ts'
 import type { Executor, Placed } from '../execution/executor.ts'
 import type { Manifest } from '../manifest.ts'
 import type { Judge } from '../replay/replay.ts'
+import type { Trust } from '../replay/trust.ts'
 import type { House } from './policy.ts'
 
 /** An agent whose accept is durable here. */
@@ -36,6 +37,10 @@ export interface Inbound {
   readyForFile(peer: string): Promise<Uint8Array>
   /** Lends a judge with a worker of its own. */
   judge<T>(task: (judge: Judge) => Promise<T>): Promise<T>
+  /** States that this node computed itself. */
+  readonly trust: Trust
+  /** It does not go on here, and why: its owner has to look. */
+  halt(agent: string, why: string): Promise<void>
   /** Resolves when what an agent here wrote last is committed. @throws IgorError NOT_AUTHORITATIVE when it is refused for good */
   committed(agent: string): Promise<void>
   /** Removes modules that no agent here names. */

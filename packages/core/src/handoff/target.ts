@@ -22,9 +22,9 @@ import { admit, checkedOrders } from './admission.ts'
 import { type Copy, dropCopy, placeCopy, pullManifest, pullState } from './copy.ts'
 import { decisionOn, type Ground, prepareGround } from './decide.ts'
 import type { Inbound } from './inbound.ts'
-import { judgeCopy } from './judgement.ts'
+import { createJudging } from './judgement.ts'
 import { checkGuest, checkSource, checkVersion } from './policy.ts'
-import { clockDifference, MAX_RECORD, reject } from './protocol.ts'
+import { clockDifference, isHandoff, MAX_RECORD, reject } from './protocol.ts'
 import { applyTail, hearTail, type Tail } from './tail.ts'
 import { decide } from './verdict.ts'
 
@@ -59,6 +59,9 @@ export const arrive = async (
     const { handoff, orders: offered } = admit(inbound, peer, agent, fields)
     limit.signal.addEventListener('abort', () => channel.abort(asError(limit.signal.reason)))
     const puller = await pullFrom(context, peer, true, limit.signal)
+    const mode = inbound.house().policy.replay ?? 'on-handoff'
+    const { judge, trust } = inbound
+    const judging = createJudging({ context, puller, peer, agent, mode, trust, judge })
     try {
       const origin = async () => {
         const records = await puller.records(agent, { brief: true })
@@ -97,8 +100,7 @@ export const arrive = async (
       let copy = await pullState(context, puller, { ...first, manifest })
       placed = await placeCopy(context, executor, copy)
       const orders = checkedOrders(offered)
-      const judging = { context, puller, peer, copy, mode: inbound.house().policy.replay ?? 'on-handoff', judge: inbound.judge }
-      await judgeCopy({ ...judging, signal: limit.signal })
+      await judging.before(limit.signal)
       let footing = await prepare(copy)
       let tail: Tail | Error | undefined
       for (;;) {
@@ -115,6 +117,7 @@ export const arrive = async (
           difference.hear(next)
           const frames = await hearTail(context, channel, next)
           const { refs } = footing
+          judging.meanwhile()
           // Why it cannot be taken is the answer to the commit.
           tail = await applyTail(context, frames, { executor, placed, copy, refs }).catch(asError)
           continue
@@ -123,9 +126,12 @@ export const arrive = async (
         difference.hear(next)
         const since = next.count('sinceUs') / 1000 + difference.ms(puller.roundTrip)
         const record = decodeRecord(next.bytes('record', MAX_RECORD))
-        const given = { copy, ground: footing.ground, tail, record, ready: ready.bytes, orders, placed, since }
+        const judged = isHandoff(record) && !(tail instanceof Error) ? await judging.after(record) : {}
+        const found = judged.lie === undefined ? tail : new Error(judged.lie)
+        const given = { copy, ground: footing.ground, tail: found, record, ready: ready.bytes, orders, placed, since }
         const { decision, begun } = await serial(() => decide(inbound, peer, given))
         decided = true
+        if (decision.body.kind === 'accept' && judged.later !== undefined) haltIf(inbound, agent, judged.later)
         copied = decision.body.kind !== 'accept'
         if (decision.body.kind === 'accept') placed = undefined
         // With a witness its cosignature makes the decision one.
@@ -137,6 +143,7 @@ export const arrive = async (
         break
       }
     } finally {
+      judging.end()
       await puller.close().catch(() => {})
     }
   } catch (error) {
@@ -159,6 +166,17 @@ export const arrive = async (
       }).catch(() => {})
     }
   }
+}
+
+/** It was taken in before all was run again: should that end badly, it does not go on. */
+const haltIf = (inbound: Inbound, agent: string, later: Promise<string | undefined>): void => {
+  const halt = async (): Promise<void> => {
+    const why = await later
+    if (why === undefined || inbound.ledger(agent)?.row.state !== 'active-owner') return
+    await inbound.halt(agent, why)
+    inbound.context.report({ level: 'error', code: 'AGENT_HALTED', agent, message: `${agent} is halted: ${why}` })
+  }
+  halt().catch(() => {})
 }
 
 interface Footing {

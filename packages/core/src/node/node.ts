@@ -24,6 +24,7 @@ import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '..
 import type { Said, SaidAgent } from '../protocols/presence.ts'
 import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { WITNESS_PROTOCOL } from '../protocols/witness.ts'
+import { createTrust } from '../replay/trust.ts'
 import { withJudge } from '../replay/verify.ts'
 import { fenceStore } from '../store/boot-fence.ts'
 import { witnessAccess } from '../witness/keeper.ts'
@@ -216,6 +217,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const upgrades = createUpgrades(context, executor)
   const access = createAccess({ context, residents, service, upgrades })
 
+  const trust = createTrust(network.id)
   const inbound: Inbound = {
     judge: (task) => withJudge(platform, task),
     context,
@@ -225,6 +227,8 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
     reconcile: residents.reconcile,
     arrived: residents.arrived,
     committed: residents.committed,
+    trust,
+    halt: residents.halt,
     sweep: residents.sweep,
     readyForFile: async (peer) => {
       forks.check(peer)

@@ -310,6 +310,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     reconcile,
 
     halt: async (agent, why) => {
+      await beginnings.get(agent)
       const ledger = ledgers.get(agent)
       const boundary = hosted.get(agent)?.atBoundary ?? ((task) => task())
       await boundary(async () => ledger?.halt(why))

@@ -26,6 +26,7 @@ import {
 } from '../worker/fixtures/wasm.ts'
 import { atTick, type Evidence, entriesOf, forge, inChunk, type Lie, recordOf } from './fixtures/forge.ts'
 import { replay } from './replay.ts'
+import { createTrust } from './trust.ts'
 
 const judge = async (file: Evidence, options: ReplayOptions = {}): Promise<Replay> => {
   const executor = createExecutor(inThreads(), systemClock)
@@ -304,6 +305,33 @@ describe('a host that lies', () => {
     const forged = await forge(half, sign, { seq: second.body.seq, entries: swap(one) })
     expect(() => verifyChain(forged.records)).not.toThrow()
     expect(await judge(forged)).toMatchObject({ verdict: 'guilty', guilt: { tick: TICK - 1, claim: 'state' } })
+  })
+
+  it('is not caught by a judge that trusts a later state, and by one that trusts an earlier one', async () => {
+    // The next tick writes over it.
+    const forged = await tell({ state: inChunk(file, 0, (chunk) => chunk.fill(7, CHANCE, CHANCE + 8)) })
+    const { seq } = recordOf(forged, TICK).body
+    const after = Math.max(...forged.records.map(({ body }) => ('tick' in body && body.tick === TICK ? body.seq : 0)))
+    const late = await judge(forged, { since: after })
+    expect(late).toMatchObject({ verdict: 'consistent', fromTick: TICK + 1, toTick: file.chain.tick, doubts: [] })
+    expect(await judge(forged, { since: seq - 1 })).toMatchObject({ verdict: 'guilty', ticks: 1 })
+    expect(await judge(forged, { since: 10 ** 6 })).toMatchObject({ verdict: 'consistent', ticks: 0, fromTick: null })
+  })
+
+  it('is trusted for what the judge signed as host itself, and for what it ran again before', () => {
+    const { chain, records } = file
+    const state = chain.state?.body.seq
+    const [host] = chain.hosts
+    expect(createTrust('another').newest(chain, records)).toBe(-1)
+    expect(createTrust(host?.peer ?? '').newest(chain, records)).toBe(state)
+    const trust = createTrust('another')
+    const { seq } = recordOf(file, TICK).body
+    const then = verifyChain(records.filter(({ body }) => body.seq <= seq))
+    trust.add(then)
+    expect(trust.newest(chain, records)).toBe(seq)
+    trust.add(chain)
+    expect(trust.newest(chain, records)).toBe(state)
+    expect(trust.newest({ ...chain, agent: 'did:key:other' }, records)).toBe(-1)
   })
 
   describe('is not found guilty by a judge that', () => {

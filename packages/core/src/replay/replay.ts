@@ -126,7 +126,7 @@ const waiting =
 export const replay = async (history: History, read: ReadBlocks, judge: Judge, options: ReplayOptions = {}): Promise<Replay> => {
   const { chain, records } = history
   const { executor, crypto } = judge
-  const { signal, onprogress, maxFuel = MAX_FUEL, maxBytes = MAX_BYTES } = options
+  const { signal, onprogress, maxFuel = MAX_FUEL, maxBytes = MAX_BYTES, since = -1 } = options
   const wait = waiting(signal)
   const library = createLibrary(read, crypto)
   const doubts: ReplayDoubt[] = []
@@ -135,11 +135,16 @@ export const replay = async (history: History, read: ReadBlocks, judge: Judge, o
     doubts.push({ ...why, fromTick, toTick })
   }
 
+  let isKnown = false
   const plan = async (): Promise<Ready[]> => {
     const ready: Ready[] = []
     let fuel = 0n
     let bytes = 0
     for (const span of spansOf(chain, records).reverse()) {
+      if ((span.steps.at(-1)?.record.body.seq ?? 0) <= since) {
+        isKnown = true
+        break
+      }
       const found = (await obstacle(span, library)) ?? (await readSpan(span, library).catch(orDoubt))
       signal?.throwIfAborted()
       if (!isReady(found)) {
@@ -265,7 +270,7 @@ export const replay = async (history: History, read: ReadBlocks, judge: Judge, o
     leave()
   }
   doubts.sort((a, b) => a.fromTick - b.fromTick)
-  const doubtful = spans === 0 || doubts.some(({ code }) => code !== 'not kept')
+  const doubtful = (spans === 0 && !isKnown) || doubts.some(({ code }) => code !== 'not kept')
   const verdict = guilt !== undefined ? 'guilty' : doubtful ? 'cannot judge' : 'consistent'
   return { verdict, fromTick, toTick, ticks, fuel, states, ...(guilt === undefined ? {} : { guilt }), doubts }
 }
