@@ -6,8 +6,8 @@ import { openLogStore } from '../store/log-store.ts'
 import { type CrashOptions, type Disk, makeDisk } from '../testing/memory-files.ts'
 import { buildAgent, count, i32, load, store as storeAt } from '../worker/fixtures/wasm.ts'
 import { chunkDigests, createBlockRefs, hexOf } from './blocks.ts'
-import { modulesInUse } from './found.ts'
 import { sweepModules } from './modules.ts'
+import { modulesInUse } from './modules-in-use.ts'
 import { createRetention, MAX_PAST_BYTES } from './retention.ts'
 
 interface Kept {

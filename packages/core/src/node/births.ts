@@ -5,9 +5,9 @@
  */
 import { keyOfPeerId, plainText } from '@igor/lineage'
 import { hangMs, startFuel } from '../agent/attempt.ts'
+import { bear } from '../agent/birth.ts'
 import { MAX_BUDGET, payableAt } from '../agent/budget.ts'
 import type { Context } from '../agent/context.ts'
-import { bear } from '../agent/found.ts'
 import { emptyHostPart, type HostPart } from '../agent/host-part.ts'
 import type { HostedOptions } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'

@@ -4,36 +4,22 @@
  *
  * @module
  */
-import { type LineageRecord, makeOrder, type Order, readReady, type SignedOrder } from '@igor/lineage'
-import { type Context, nowMs } from '../agent/context.ts'
+import { type LineageRecord, makeOrder, type Order, readReady } from '@igor/lineage'
+import { nowMs } from '../agent/context.ts'
 import { ID_BYTES, MAX_MESSAGE_BYTES } from '../agent/host-part.ts'
-import type {
-  Agent,
-  AgentEvent,
-  AgentState,
-  AgentStatus,
-  ExportOptions,
-  Move,
-  Passport,
-  Verification,
-  VerifyOptions,
-  Waiting,
-} from '../api.ts'
+import type { Agent, AgentState, ExportOptions, Move, Passport, Verification, VerifyOptions, Waiting } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { packFile } from '../files/file.ts'
 import { type Puller, pullFrom } from '../protocols/blocks.ts'
 import { sendMessage, sendOrder } from '../protocols/order.ts'
 import { verifyGently } from '../protocols/verify-gently.ts'
-import { makeProof, watchAt } from '../protocols/watch.ts'
+import { makeProof } from '../protocols/watch.ts'
 import { inTime } from '../protocols/wire.ts'
-import { type Judge, replay } from '../replay/replay.ts'
+import { replay } from '../replay/replay.ts'
 import { passportOf } from '../replay/verify.ts'
 import { gather } from './evidence.ts'
-import { createLogOrder } from './log-order.ts'
-import type { Owner } from './owner.ts'
-import type { HostProver } from './proof-of-host.ts'
-import type { Residents } from './residents.ts'
-import type { Upgrades } from './upgrades.ts'
+import { changedOr, follow } from './follow.ts'
+import type { Handles } from './handles.ts'
 
 /** How long a message or order looks for an agent that is on its way somewhere. */
 const FIND_MS = 20_000
@@ -43,33 +29,6 @@ const HEAR_MS = 3000
 const COSIGN_MS = 20_000
 /** Between looks: an agent that moves is back in milliseconds. */
 const LOOK_MS = 150
-/** Events that wait for a consumer that does not read. */
-const MAX_QUEUE = 1024
-
-export interface Handles {
-  readonly context: Context
-  readonly residents: Residents
-  readonly owner: Owner
-  /** Holds a peer's word about what it hosts against the history. */
-  readonly hosts: HostProver
-  /** @throws IgorError UNKNOWN_AGENT */
-  status(agent: string): AgentStatus
-  /** Applies an order at this node. */
-  apply(order: SignedOrder): Promise<Move | undefined>
-  readonly upgrades: Upgrades
-  deliver(agent: string, id: Uint8Array, message: Uint8Array): Promise<void>
-  /** A peer id for what a person gave: peer id, name or multiaddr. */
-  resolve(peer: string, signal?: AbortSignal): Promise<string>
-  /** The witness that a peer serves, as far as it said; else its own. */
-  witnessOf(peer: string): string
-  /** Gets a ready for a file from a peer that answers. */
-  requestReady(peer: string, signal?: AbortSignal): Promise<Uint8Array>
-  /** Starts listening to an agent that lives here. */
-  listen(agent: string, listener: (event: AgentEvent) => void): () => void
-  onchange(listener: () => void): () => void
-  /** Lends a judge with a worker of its own. */
-  judge<T>(task: (judge: Judge) => Promise<T>): Promise<T>
-}
 
 /** An order without whom it is for. */
 type Wish = Order extends infer O ? (O extends Order ? Omit<O, 'agent' | 'n'> : never) : never
@@ -171,13 +130,19 @@ export const createHandle = (id: string, node: Handles): Agent => {
     await residents.packUp(id, bytes, [signed.bytes])
   }
 
+  /** The order is committed; its host's next word says so here too, unless that is lost. */
+  const heardOf = async (wanted: (state: AgentState) => boolean): Promise<void> => {
+    const until = clock.elapsed() + HEAR_MS
+    while (!wanted(node.status(id).state) && clock.elapsed() < until) await changedOr(node, LOOK_MS, context.signal)
+  }
+
   return {
     id,
     get status() {
       return node.status(id)
     },
 
-    watch,
+    watch: (signal) => follow(id, node, proofFor, signal),
 
     send: async (message, options: Waiting = {}) => {
       const bytes = typeof message === 'string' ? new TextEncoder().encode(message) : message
@@ -261,113 +226,5 @@ export const createHandle = (id: string, node: Handles): Agent => {
         await evidence.done()
       }
     },
-  }
-
-  async function* watch(signal: AbortSignal): AsyncGenerator<AgentEvent> {
-    const order = createLogOrder()
-    while (!signal.aborted) {
-      // Each attachment begins with the log that its host kept.
-      const isNew = order.attach()
-      for await (const event of attachment(signal)) if (event.type !== 'log' || isNew(event)) yield event
-      if (!signal.aborted) await changedOr(LOOK_MS * 4, signal)
-    }
-  }
-
-  /** Events from where it lives now; ends when it leaves, or its host is lost. */
-  async function* attachment(signal: AbortSignal): AsyncGenerator<AgentEvent> {
-    try {
-      const { here, host } = node.status(id)
-      if (here) yield* watchHere(signal)
-      else {
-        using gone = onceGone(host)
-        const until = AbortSignal.any([signal, gone.signal])
-        for await (const event of watchAt(context, host, id, await proofFor(), until)) {
-          if (event.type !== 'status') {
-            yield event
-            continue
-          }
-          const resided = residents.ledger(id) !== undefined
-          const moved = event.status.host !== host
-          yield {
-            type: 'status',
-            status: { ...event.status, here: event.status.host === context.peer, owned: owner.owns(id) === true, resided },
-          }
-          // Its host knows where it went; from there the watch goes on.
-          if (moved) break
-        }
-      }
-    } catch (error) {
-      if (signal.aborted) return
-      if (error instanceof IgorError && error.code === 'NOT_OWNER') throw error
-    }
-  }
-
-  /** Ends soon after the agent is known to live elsewhere: a host that froze or died never says so itself. */
-  function onceGone(host: string): { readonly signal: AbortSignal } & Disposable {
-    const left = new AbortController()
-    const over = new AbortController()
-    const off = node.onchange(() => {
-      if (node.status(id).host === host) return
-      off()
-      // One that is alive has its last words to say.
-      clock.sleep(LOOK_MS * 4, over.signal).then(
-        () => left.abort(),
-        () => {},
-      )
-    })
-    return {
-      signal: left.signal,
-      [Symbol.dispose]: () => {
-        off()
-        over.abort()
-      },
-    }
-  }
-
-  /** The order is committed; its host's next word says so here too, unless that is lost. */
-  async function heardOf(wanted: (state: AgentState) => boolean): Promise<void> {
-    const until = clock.elapsed() + HEAR_MS
-    while (!wanted(node.status(id).state) && clock.elapsed() < until) await changedOr(LOOK_MS, context.signal)
-  }
-
-  /** Waits for news of where the agent is. */
-  async function changedOr(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController()
-    const wake = (): void => woken.abort()
-    const off = node.onchange(wake)
-    signal.addEventListener('abort', wake)
-    await clock.sleep(ms, woken.signal).catch(() => {})
-    signal.removeEventListener('abort', wake)
-    off()
-  }
-
-  /** Events while the agent lives here; ends when it leaves. */
-  async function* watchHere(signal: AbortSignal): AsyncGenerator<AgentEvent> {
-    const queue: AgentEvent[] = []
-    let ring = (): void => {}
-    const off = node.listen(id, (event) => {
-      if (queue.length >= MAX_QUEUE) queue.shift()
-      queue.push(event)
-      ring()
-    })
-    const end = (): void => ring()
-    signal.addEventListener('abort', end)
-    try {
-      while (!signal.aborted) {
-        const event = queue.shift()
-        if (event !== undefined) {
-          yield event
-          if (event.type === 'status' && !event.status.here) return
-        } else {
-          await new Promise<void>((resolve) => {
-            ring = resolve
-          })
-          ring = () => {}
-        }
-      }
-    } finally {
-      signal.removeEventListener('abort', end)
-      off()
-    }
   }
 }

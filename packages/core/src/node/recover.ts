@@ -9,7 +9,8 @@ import type { Agent, ImportOptions, RecoverOptions } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import { makeProof } from '../protocols/watch.ts'
 import type { WitnessService } from '../witness/service.ts'
-import { createHandle, type Handles } from './handle.ts'
+import { createHandle } from './handle.ts'
+import type { Handles } from './handles.ts'
 import type { Peers } from './peers.ts'
 
 export interface RecoveryOptions {

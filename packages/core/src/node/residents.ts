@@ -6,10 +6,11 @@
  */
 import type { Genesis } from '@igor/lineage'
 import type { Context } from '../agent/context.ts'
-import { isOwnedBy, loadLedger, modulesInUse } from '../agent/found.ts'
 import { createHosted, type Hosted, type HostedOptions } from '../agent/hosted.ts'
 import type { Ledger } from '../agent/ledger.ts'
+import { isOwnedBy, loadLedger } from '../agent/load.ts'
 import { sweepModules } from '../agent/modules.ts'
+import { modulesInUse } from '../agent/modules-in-use.ts'
 import type { AgentEvent, Move, SpawnOptions } from '../api.ts'
 import type { History } from '../authority/judge.ts'
 import { IgorError } from '../errors.ts'

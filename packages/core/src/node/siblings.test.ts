@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { modulesInUse } from '../agent/found.ts'
 import { sweepModules, useOfModule } from '../agent/modules.ts'
+import { modulesInUse } from '../agent/modules-in-use.ts'
 import type { Node } from '../api.ts'
 import { keys } from '../keys.ts'
 import { openLogStore } from '../store/log-store.ts'

@@ -1,178 +1,34 @@
 /**
- * How an agent's ledger comes to be: born here, loaded from the store, or taken from a verified
- * history (handoff, file, recovery).
+ * How an agent's ledger comes back: loaded from the store, as far as that is whole.
  *
  * @module
  */
 import {
-  type Body,
-  buildMemory,
   type Chain,
-  cborCid,
   chunkEntries,
-  costOf,
   decodeRecord,
   decodeState,
-  encodeEntry,
-  encodeSegment,
-  encodeState,
   extendChain,
-  type Genesis,
   type JournalEntry,
   type LineageRecord,
-  rawCid,
-  type Sign,
-  type StartEntry,
-  type StateBlock,
-  signRecord,
   startChain,
 } from '@igor/lineage'
-import { CURRENT } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
-import { decodeRow, doubt, encodeRow, type Row, take } from '../authority/row.ts'
+import { decodeRow, doubt, encodeRow, type Row } from '../authority/row.ts'
 import { IgorError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Expectation, Store } from '../platform.ts'
 import { messageOf } from '../thrown.ts'
-import type { Delta } from '../worker/protocol.ts'
 import { advanceAll } from './advance.ts'
 import { hexOf } from './blocks.ts'
-import { type Context, nowMs } from './context.ts'
-import { slotOf } from './history.ts'
-import { decodeHostPart, encodeHostPart, type HostPart } from './host-part.ts'
-import { emptyJournal, type Journal } from './journal.ts'
+import type { Context } from './context.ts'
+import { decodeHostPart } from './host-part.ts'
+import type { Journal } from './journal.ts'
 import { type Ledger, openLedger } from './ledger.ts'
-import { useOfModule } from './modules.ts'
 import { readJournal, readRetained, readSealed } from './reload.ts'
 import { createRescue, type Rescue } from './rescue.ts'
-import { createRetention, DEFAULT_KEEP } from './retention.ts'
-import { type Current, countRefs, nameOf } from './state.ts'
-
-export interface Birth {
-  readonly agent: string
-  readonly nonce: Uint8Array
-  readonly name: string
-  readonly module: CID
-  readonly moduleRows: readonly (readonly [string, Uint8Array])[]
-  readonly manifest: Uint8Array
-  readonly init: Uint8Array
-  /** Peer id; null: none. */
-  readonly witness: string | null
-  readonly budget: bigint
-  /** Signs with the agent's key. */
-  readonly sign: Sign
-  /** The state after tick 0. */
-  readonly delta: Delta
-  readonly host: HostPart
-  /** Tick 0. */
-  readonly start: StartEntry
-}
-
-/** Genesis and the first checkpoint, in one commit: an agent is born whole or not at all. */
-export const bear = async (context: Context, birth: Birth): Promise<Ledger> => {
-  const { agent } = birth
-  const { version = CURRENT } = context
-  const manifest = rawCid(birth.manifest)
-  const init = birth.init.length === 0 ? null : rawCid(birth.init)
-  const body: Genesis = {
-    kind: 'genesis',
-    version: 1,
-    agent,
-    seq: 0,
-    prev: null,
-    anchor: null,
-    epoch: 1,
-    time: nowMs(context.clock),
-    nonce: birth.nonce,
-    name: birth.name,
-    module: birth.module,
-    manifest,
-    init,
-    budget: birth.budget,
-    price: context.price,
-    authority: context.peer,
-    incarnation: context.incarnation,
-    witness: birth.witness,
-  }
-  const genesis = await signRecord(body, birth.sign)
-  const chain = startChain(genesis)
-  const hostBytes = encodeHostPart(birth.host)
-  const block: StateBlock = {
-    version: 1,
-    memory: buildMemory(
-      birth.delta.memoryBytes,
-      birth.delta.chunks.map(([index, , digest]) => [index, digest] as const),
-    ),
-    globals: birth.delta.globals,
-    host: cborCid(hostBytes),
-  }
-  const state = encodeState(block)
-  const segment = encodeSegment(encodeEntry(birth.start, undefined))
-  const cost = costOf(birth.start.fuel, body.price)
-  const checkpoint = await signRecord(
-    {
-      kind: 'checkpoint',
-      agent,
-      seq: 1,
-      prev: genesis.id,
-      anchor: genesis.id,
-      epoch: 1,
-      time: body.time,
-      journal: segment.cid,
-      state: state.cid,
-      from: null,
-      tick: birth.host.tick,
-      module: birth.module,
-      manifest,
-      instrument: version.instrument,
-      costTable: version.costTable,
-      fuel: birth.start.fuel,
-      cost,
-      price: body.price,
-      budget: body.budget - cost,
-      orders: [],
-    },
-    context.sign,
-  )
-  const row = take(undefined, slotOf(checkpoint))
-  const blockRow = (cid: CID, bytes: Uint8Array): readonly [string, Uint8Array] => [
-    keys.block(agent, hexOf(cid.multihash.digest)),
-    bytes,
-  ]
-  await context.store.commit({
-    put: [
-      ...birth.moduleRows,
-      useOfModule(context.crypto),
-      blockRow(manifest, birth.manifest),
-      ...(init === null ? [] : [blockRow(init, birth.init)]),
-      blockRow(state.cid, state.bytes),
-      blockRow(block.host, hostBytes),
-      blockRow(segment.cid, segment.bytes),
-      ...birth.delta.chunks.flatMap(([, bytes, digest]) =>
-        bytes === null || digest === null ? [] : [[keys.block(agent, hexOf(digest)), bytes] as const],
-      ),
-      [keys.record(agent, 1, 0), genesis.bytes],
-      [keys.record(agent, 1, 1), checkpoint.bytes],
-      emptyJournal(agent, row.slot),
-      [keys.owner(agent), context.fence],
-      [keys.authority(agent), encodeRow(row)],
-    ],
-    expect: [[keys.authority(agent), undefined]],
-  })
-  const current = { block, cid: state.cid, host: birth.host }
-  const refs = countRefs(body, current)
-  const retention = createRetention(context.keep ?? DEFAULT_KEEP, refs)
-  refs.add(nameOf(segment.cid))
-  retention.also(nameOf(segment.cid))
-  return openLedger(context, {
-    chain: extendChain(chain, checkpoint, { trusted: true }),
-    row,
-    records: [genesis, checkpoint],
-    current,
-    refs,
-    retention,
-  })
-}
+import { DEFAULT_KEEP } from './retention.ts'
+import type { Current } from './state.ts'
 
 const blockReader =
   ({ crypto }: Context, rescue: Rescue, agent: string) =>
@@ -317,38 +173,4 @@ const sweepBlocks = async (store: Store, ledger: Ledger): Promise<void> => {
     ...(await store.list(keys.journal(ledger.agent))).filter((key) => !key.startsWith(rows)),
   ]
   if (remove.length > 0) await store.commit({ remove, durable: false })
-}
-
-const bodyIn = async (rescue: Rescue, key: string | undefined): Promise<Body | undefined> => {
-  const bytes = key === undefined ? undefined : await rescue.get(key)
-  return bytes === undefined ? undefined : decodeRecord(bytes).body
-}
-
-/** Modules that agents in this store run, or ran in what is kept of their past, those of other tabs included; undefined: some of them are not known any more. */
-export const modulesInUse = async (store: Store): Promise<Set<string> | undefined> => {
-  const used = new Set<string>()
-  const rescue = createRescue(store)
-  for (const key of await store.list(keys.authorities)) {
-    const agent = key.slice(keys.authorities.length)
-    try {
-      const row = await rescue.get(key)
-      if (row !== undefined && decodeRow(row).state === 'retired') continue
-      const records = await store.list(keys.records(agent))
-      // What it was born with serves to run its beginning again.
-      const born = await bodyIn(rescue, records[0])
-      if (born !== undefined && 'module' in born) used.add(born.module.toString())
-      // What it runs is in the last record that names a module; what it ran is in those whose states and journals are kept.
-      let isLast = true
-      for (const key of records.reverse()) {
-        const body = await bodyIn(rescue, key)
-        if (body === undefined || !('state' in body)) continue
-        if (!isLast && body.state !== null && (await store.get(keys.block(agent, nameOf(body.state)))) === undefined) break
-        used.add(body.module.toString())
-        isLast = false
-      }
-    } catch {
-      return undefined
-    }
-  }
-  return rescue.lossy || rescue.doubtful.size > 0 ? undefined : used
 }
