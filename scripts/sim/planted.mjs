@@ -6,7 +6,7 @@ import { root } from '../workspace.mjs'
 import { bundle } from './bundle.mjs'
 import { openThreads } from './threads.mjs'
 
-/** @type {(import('./bundle.mjs').Fault & {name: string, focus?: string[], within: number})[]} `within`: seeds in which it has to be found */
+/** @type {(import('./bundle.mjs').Fault & {name: string, focus?: string[], run?: object, within: number})[]} `within`: seeds in which it has to be found; `run`: what they have in common */
 export const PLANTED = [
   {
     name: 'nothing is synced that has a vital row, such as a handoff record',
@@ -117,6 +117,30 @@ export const PLANTED = [
     focus: ['disk is full', 'process is killed'],
     within: 2000,
   },
+  {
+    name: 'a witness cosigns without the blocks',
+    file: 'core/src/witness/settle.ts',
+    line: 'if (needs.missing.length === 0) break',
+    faulty: 'if (needs.missing.length >= 0) break',
+    run: { witness: true, liars: 0, focus: ['process is killed', 'disk is lost'] },
+    within: 300,
+  },
+  {
+    name: 'a witness takes over right after it was started',
+    file: 'core/src/witness/heads.ts',
+    line: 'shared ? clock.elapsed() : started)',
+    faulty: 'shared ? clock.elapsed() : -1e9)',
+    run: { witness: true, liars: 0, focus: ['witness dies'] },
+    within: 300,
+  },
+  {
+    name: 'an agent ticks before its accept is cosigned',
+    file: 'core/src/witness/holder.ts',
+    line: 'return stands ? 0 : leftOf(leasing, reading())',
+    faulty: 'return isActive() && (stands || leftOf(leasing, reading()) === 0) ? 1000 : leftOf(leasing, reading())',
+    run: { witness: true, liars: 0 },
+    within: 300,
+  },
 ]
 
 /** @returns {Promise<string[]>} names of the faults whose piece of source is not there, or not once: code has moved */
@@ -145,7 +169,7 @@ export async function findPlanted({ from = 1, threads, only, tree, ondone = () =
     try {
       const runs = (function* () {
         for (let i = 0; i < fault.within && failure === undefined; i++)
-          yield { seed: from + i, ...(fault.focus ? { focus: fault.focus } : {}) }
+          yield { seed: from + i, ...fault.run, ...(fault.focus ? { focus: fault.focus } : {}) }
       })()
       await pool.all(runs, (run, result) => {
         if (failure !== undefined) return true
