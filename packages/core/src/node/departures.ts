@@ -12,10 +12,13 @@ import { IgorError } from '../errors.ts'
 import { askUntilDecided } from '../handoff/ask.ts'
 import { checkMigration } from '../handoff/policy.ts'
 import { moveOut, type Outgoing } from '../handoff/source.ts'
+import { inTime } from '../protocols/wire.ts'
 import { messageOf } from '../thrown.ts'
 
 /** One that waits for its witness does not hold up the others; each may have 64 MiB on its way. */
 const HAND_OVER_AT_ONCE = 4
+/** Its witness has so long to cosign the birth of one that is to leave: a round trip, on a busy machine. */
+const BIRTH_MS = 10_000
 
 export interface Departures {
   outgoing(agent: string): Outgoing | undefined
@@ -87,8 +90,21 @@ export const createDepartures = (options: DeparturesOptions): Departures => {
     throw new IgorError('NOT_AUTHORITATIVE', `${agent} does not live here`)
   }
 
+  /** A witness takes up no history that began without it by more than a birth: whoever left before would belong to nobody. */
+  const ensureWitnessed = async ({ ledger, commitment }: Hosted, signal = options.signal): Promise<void> => {
+    if (!commitment.witnessed || ledger.chain.cosigned !== null) return
+    commitment.hurry()
+    await inTime(context.clock, BIRTH_MS, 'its witness', commitment.committed(), signal).catch((cause) => {
+      const why = commitment.why ?? messageOf(cause)
+      throw new IgorError('WITNESS_UNREACHABLE', `${ledger.agent} stays here: its witness has not cosigned its birth: ${why}`, {
+        cause,
+      })
+    })
+  }
+
   const move: Departures['move'] = async (agent, target, orders, signal) => {
     const one = live(agent)
+    await ensureWitnessed(one, signal)
     try {
       const done = await moveOut(context, {
         hosted: one,
@@ -142,6 +158,7 @@ export const createDepartures = (options: DeparturesOptions): Departures => {
     handOver,
     packUp: async (agent, ready, orders) => {
       const one = live(agent)
+      await ensureWitnessed(one)
       // A file is a way to move like any other: the agent's own policy holds.
       const { to, price } = decodeReady(ready).ready
       context.forks.check(to)

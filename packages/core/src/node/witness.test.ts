@@ -294,6 +294,18 @@ describe('an agent with a witness', () => {
     await eventually(a, () => !agent.status.here)
   })
 
+  it('that its witness has not taken up does not leave: nobody could ever take it up', async () => {
+    const clock = { ...systemClock, now: () => systemClock.now() + 400_000_000_000n }
+    const ahead = await world.start(undefined, { clock: { ...clock, sleep: (ms, signal) => clock.sleep(ms / 20, signal) } })
+    await meet(ahead, witness, b)
+    const agent = await spawn(ahead)
+    await expect(agent.export({ to: await b.ready() })).rejects.toMatchObject({
+      code: 'WITNESS_UNREACHABLE',
+      message: expect.stringContaining('400 s ahead'),
+    })
+    expect(agent.status).toMatchObject({ here: true, epoch: 1 })
+  })
+
   it('is given up by whoever took it from a file after its owner had it go on elsewhere', async () => {
     const agent = await spawn(a, { public: false })
     await nextCount(agent, 3)
