@@ -27,7 +27,10 @@ const MAX_HANGS = 3
 const MAX_TICK_FUEL = 1_000_000_000n
 /** Start function, constructors and `agent_init` come once in a life: they may take so many ticks' fuel. */
 const START_TICKS = 10n
-/** By its cost table no mix of instructions takes more than eight times as long as another, so no honest tick takes longer. */
+/**
+ * No mix of instructions takes more than eight times as long as another, but for loads that miss every cache: who does
+ * nothing else for a whole nominal second counts as hung, too.
+ */
 const SLOWEST = 8
 const FUEL_PER_MS = 1_000_000
 
