@@ -8,24 +8,16 @@ import { compile, type Instance, instantiate, instrument } from '@igor/sandbox'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { report } from '../../../scripts/bench-report.mjs'
 import { CAPABILITIES, WASI } from '../src/worker/capabilities.ts'
-import { buildModule, type Code, call, drop, i32, i64 } from '../src/worker/fixtures/wasm.ts'
+import { buildModule, type Code, call, drop, HOSTCALLS, i32, i64 } from '../src/worker/fixtures/wasm.ts'
 import { type Host, igorImports } from '../src/worker/hostcalls.ts'
 import { emptyKv } from '../src/worker/kv.ts'
 import { createSession, type Session } from '../src/worker/session.ts'
 import { wasiImports } from '../src/worker/wasi.ts'
 
 const IMPORTS = {
-  'igor.init_read': 'i32 i32 i32 -> i32',
-  'igor.clock_now': '-> i64',
-  'igor.rand_bytes': 'i32 i32 -> i32',
-  'igor.log_emit': 'i32 i32 ->',
-  'igor.view_show': 'i32 i32 i32 i32 i32 -> i32',
-  'igor.inbox_next': 'i32 i32 -> i32',
+  ...HOSTCALLS,
   'igor.wallet_balance': '-> i64',
   'igor.wallet_receipt': 'i32 i32 i32 -> i32',
-  'igor.kv_get': 'i32 i32 i32 i32 -> i32',
-  'igor.kv_put': 'i32 i32 i32 i32 -> i32',
-  'igor.kv_delete': 'i32 i32 -> i32',
   [`${WASI}.clock_time_get`]: 'i32 i64 i32 -> i32',
   [`${WASI}.fd_write`]: 'i32 i32 i32 i32 -> i32',
   [`${WASI}.poll_oneoff`]: 'i32 i32 i32 i32 -> i32',

@@ -1,23 +1,15 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { WASI } from './capabilities.ts'
 import { type Bench, createBench, peek32 } from './fixtures/bench.ts'
-import { buildAgent, type Code, call, count, drop, i32, i64, store } from './fixtures/wasm.ts'
+import { buildAgent, type Code, call, count, drop, HOSTCALLS, i32, i64, store } from './fixtures/wasm.ts'
 import { MAX_LINE } from './session.ts'
 
 const IMPORTS = {
-  'igor.init_read': 'i32 i32 i32 -> i32',
-  'igor.clock_now': '-> i64',
-  'igor.rand_bytes': 'i32 i32 -> i32',
-  'igor.log_emit': 'i32 i32 ->',
-  'igor.view_show': 'i32 i32 i32 i32 i32 -> i32',
-  'igor.inbox_next': 'i32 i32 -> i32',
+  ...HOSTCALLS,
   'igor.wallet_balance': '-> i64',
   'igor.wallet_receipt_count': '-> i32',
   'igor.wallet_receipt': 'i32 i32 i32 -> i32',
   'igor.node_price': '-> i64',
-  'igor.kv_get': 'i32 i32 i32 i32 -> i32',
-  'igor.kv_put': 'i32 i32 i32 i32 -> i32',
-  'igor.kv_delete': 'i32 i32 -> i32',
   [`${WASI}.clock_time_get`]: 'i32 i64 i32 -> i32',
   [`${WASI}.clock_res_get`]: 'i32 i32 -> i32',
   [`${WASI}.random_get`]: 'i32 i32 -> i32',

@@ -1,23 +1,13 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Bench, createBench, peek, peek32, ROOT, TIME } from './fixtures/bench.ts'
-import { add, buildAgent, type Code, call, count, drop, i32, load, store, store64, when } from './fixtures/wasm.ts'
+import { add, buildAgent, type Code, call, count, drop, HOSTCALLS, i32, load, store, store64, when } from './fixtures/wasm.ts'
 import { MAX_RANDOM, MAX_VIEW } from './hostcalls.ts'
 import { MAX_KV_BYTES, MAX_KV_VALUE } from './kv.ts'
 import { randomStream, tickSeed } from './seed.ts'
 import { MAX_LINE, MAX_LINES } from './session.ts'
 
-const IMPORTS = {
-  'igor.init_read': 'i32 i32 i32 -> i32',
-  'igor.clock_now': '-> i64',
-  'igor.rand_bytes': 'i32 i32 -> i32',
-  'igor.log_emit': 'i32 i32 ->',
-  'igor.view_show': 'i32 i32 i32 i32 i32 -> i32',
-  'igor.inbox_next': 'i32 i32 -> i32',
-  'igor.kv_get': 'i32 i32 i32 i32 -> i32',
-  'igor.kv_put': 'i32 i32 i32 i32 -> i32',
-  'igor.kv_delete': 'i32 i32 -> i32',
-}
+const IMPORTS = HOSTCALLS
 const END = 65_536
 /** Where answers go, and where bytes go. */
 const ANSWER = 8
