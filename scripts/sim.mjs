@@ -17,6 +17,10 @@ export const REGRESSIONS = [
   },
   { seed: 8, witness: true, liars: 0, why: 'a file was given out before the witness had cosigned the handoff: nobody took it' },
   { seed: 130, witness: true, liars: 0, why: 'what waited for a record of a host that was deposed kept its thread busy' },
+  {
+    ...{ seed: 84, witness: true, liars: 0, focus: ['line is cut one way', 'process stands still', 'node is cut off'] },
+    why: 'an agent that rested left without the messages that its records had named before its host was started anew',
+  },
 ]
 
 /**

@@ -141,6 +141,14 @@ export const PLANTED = [
     run: { witness: true, liars: 0 },
     within: 300,
   },
+  {
+    name: 'records are cosigned that do not extend the head',
+    file: 'core/src/witness/head.ts',
+    line: 'if (own === undefined) {',
+    faulty: 'if (own === undefined && whole) return begin(witness, shown)\n  if (own === undefined) {',
+    run: { witness: true },
+    within: 1000,
+  },
 ]
 
 /** @returns {Promise<string[]>} names of the faults whose piece of source is not there, or not once: code has moved */

@@ -130,6 +130,17 @@ export const emptyJournal = (agent: string, slot: Place): readonly [string, Uint
 
 export const fuelOf = (entries: readonly JournalEntry[]): bigint => entries.reduce((sum, entry) => sum + billedFuel(entry), 0n)
 
+/** Bytes that entries take in a segment of their own. */
+export const sizeOf = (entries: readonly JournalEntry[]): number => {
+  let header: Header | undefined
+  let bytes = 0
+  for (const entry of entries) {
+    bytes += encodeEntry(entry, header).length
+    header = headerAfter(entry, header)
+  }
+  return bytes
+}
+
 /** Bytes that grow at their end. */
 const createPile = () => {
   let bytes = new Uint8Array(0)

@@ -14,7 +14,7 @@ import type { Delta } from '../worker/protocol.ts'
 import { advanceAll } from './advance.ts'
 import type { BlockRefs } from './blocks.ts'
 import type { HostPart } from './host-part.ts'
-import { fuelOf, type Journal, type Place, type Tail } from './journal.ts'
+import { fuelOf, type Journal, type Place, sizeOf, type Tail } from './journal.ts'
 import { useOfModule } from './modules.ts'
 import { pastBytes, type Retention } from './retention.ts'
 import { type Current, nameOf, nextState, type Rows } from './state.ts'
@@ -99,7 +99,7 @@ export const createLiveState = (parts: LiveStateParts): LiveState => {
   const { agent, crypto, refs, retention, journal, own } = parts
   let { current } = parts
   let sealed = [...parts.sealed]
-  let sealedBytes = 0
+  let sealedBytes = sizeOf(sealed)
   let sealedFuel = fuelOf(sealed)
   let present = current === undefined ? undefined : advanceAll(current.host, [...sealed, ...journal.entries()])
   let tick = present?.tick ?? parts.tick

@@ -1,4 +1,6 @@
+import { decodeState, readCar } from '@igor/lineage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { decodeHostPart } from '../agent/host-part.ts'
 import type { Agent, Node } from '../api.ts'
 import type { Network } from '../platform.ts'
 import { openLogStore } from '../store/log-store.ts'
@@ -304,6 +306,21 @@ describe('an agent with a witness', () => {
       message: expect.stringContaining('400 s ahead'),
     })
     expect(agent.status).toMatchObject({ here: true, epoch: 1 })
+  })
+
+  it('leaves with a message that it was sent before its host was started anew, though it rests', async () => {
+    const agent = await spawn(a, { capabilities: { log: { version: 1 }, inbox: { version: 1 } } })
+    await nextCount(agent, 2)
+    await agent.pause()
+    await agent.send('kept')
+    const { disk } = a
+    await a.stop()
+    a = await world.start(disk)
+    await meet(witness, a, b)
+    const { chain, blocks } = await readCar(await a.agent(agent.id).export({ to: await b.ready() }), testCrypto)
+    const state = blocks.get(String(chain.state?.body.state)) ?? new Uint8Array()
+    const host = decodeHostPart(blocks.get(String(decodeState(state).host)) ?? new Uint8Array())
+    expect(host.inbox.map((message) => new TextDecoder().decode(message))).toEqual(['kept'])
   })
 
   it('is given up by whoever took it from a file after its owner had it go on elsewhere', async () => {
