@@ -21,6 +21,8 @@ import { createReceipts } from './receipts.ts'
 const BATCH_TICKS = 4096
 /** … and for how long: what was done is committed at least this often. */
 const BATCH_MS = 50
+/** The least of it: where several ask for more at once, each has shorter turns, so that those who tick now and then wait little. */
+const SHORT_BATCH_MS = 4
 /** Hung workers in a row after which an agent is put aside at this node. */
 const MAX_HANGS = 3
 /** The most that a tick may use here, whatever its manifest asks for: one nominal second, in which its neighbours wait. */
@@ -112,6 +114,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
   let aside: string | undefined
   let hangs = 0
   let alone = false
+  let batchMs = BATCH_MS
 
   const ensurePlaced = async (): Promise<Placed> => {
     const { version } = ledger
@@ -210,7 +213,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
         ...{ tick, time, limit, price, balance, receipts: header.receipts, root },
         messages: host.inbox,
         maxTicks: BATCH_TICKS,
-        maxMs: BATCH_MS,
+        maxMs: batchMs,
         ...(payable === undefined ? {} : { allowance: payable }),
         state,
         alone,
@@ -230,6 +233,9 @@ export const createRunner = (options: RunnerOptions): Runner => {
       hangs = 0
       alone = false
       const { result } = outcome
+      // How long it waited for its turn tells how many others take theirs.
+      const waited = back - posted - (result.endedAt - result.startedAt)
+      batchMs = waited > batchMs ? Math.max(SHORT_BATCH_MS, batchMs / 2) : Math.min(BATCH_MS, batchMs * 2)
       const { ticks, fuel, taken, trap } = result
       const failed = trap === undefined ? null : plainText(trap, MAX_FAILURE)
       return { result, entry: { kind: 'run', header, ticks, fuel, taken, failed }, ended: stamp(result.endedAt) }
