@@ -135,9 +135,9 @@ export const PLANTED = [
   },
   {
     name: 'an agent ticks before its accept is cosigned',
-    file: 'core/src/witness/holder.ts',
+    file: 'core/src/witness/tenure.ts',
     line: 'return stands ? 0 : leftOf(leasing, reading())',
-    faulty: 'return isActive() && (stands || leftOf(leasing, reading()) === 0) ? 1000 : leftOf(leasing, reading())',
+    faulty: 'return isActive(ledger) && (stands || leftOf(leasing, reading()) === 0) ? 1000 : leftOf(leasing, reading())',
     run: { witness: true, liars: 0 },
     within: 300,
   },
