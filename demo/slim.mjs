@@ -27,6 +27,12 @@ const EMOJI = 'export const base256emoji = from('
 const METRICS = 'export function getMetrics('
 const NO_METRICS = "export function getMetrics() { throw new Error('a page gathers no metrics') }\n"
 
+/** Messages of the libraries are read whole: the other way, field by field, that is generated with each of them has no caller. */
+const MESSAGES =
+  /@libp2p\/(circuit-relay-v2\/dist\/src\/pb\/index|crypto\/dist\/src\/keys\/keys|gossipsub\/dist\/src\/message\/rpc|identify\/dist\/src\/pb\/message|noise\/dist\/src\/proto\/payload|peer-record\/dist\/src\/(peer-record\/peer-record|envelope\/envelope)|peer-store\/dist\/src\/pb\/peer|webrtc\/dist\/src\/private-to-(public|private)\/pb\/message)\.js$/
+const BY_FIELD = /^( *)\}, function\* \(reader, length, prefix, opts = \{\}\) \{\n[\s\S]*?\n\1\}\);/gm
+const STREAM = /^( *)function stream\(buf, opts\) \{\n.*\n\1\}\n\1[\w$]+\.stream = stream;\n/gm
+
 /** @type {import('esbuild').Plugin} */
 export const slim = {
   name: 'slim',
@@ -39,6 +45,13 @@ export const slim = {
     build.onLoad({ filter: /multiformats\/dist\/src\/bases\/base256emoji\.js$/ }, async ({ path }) => {
       if (!(await readFile(path, 'utf8')).includes(EMOJI)) throw new Error(`${path} is not what it was: see demo/slim.mjs`)
       return { contents: NO_EMOJI }
+    })
+    build.onLoad({ filter: MESSAGES }, async ({ path }) => {
+      const source = await readFile(path, 'utf8')
+      const contents = source.replaceAll(BY_FIELD, '$1});').replaceAll(STREAM, '')
+      if (contents === source || contents.includes('function*') || contents.includes('streamMessage('))
+        throw new Error(`${path} is not what it was: see demo/slim.mjs`)
+      return { contents }
     })
     build.onLoad({ filter: /@libp2p\/gossipsub\/dist\/src\/metrics\.js$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8')
