@@ -11,7 +11,7 @@ import { median, report } from '../../../scripts/bench-report.mjs'
 import { nodeCrypto, openFiles } from '../src/index.ts'
 import { journalTicks } from './journaling.ts'
 
-const AGENTS = 2000
+const AGENTS = 4000
 const ROUNDS = 3
 const ROUND_MS = 3000
 const PER_SECOND = 20_000
@@ -38,11 +38,16 @@ const bareSyncs = async (): Promise<number> => {
 try {
   const rates: number[] = []
   const bare: number[] = []
+  const cpu: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
     bare.push(await bareSyncs())
     const files = await openFiles(join(folder, `data-${round}`))
     const store = await openLogStore(files, { random: (length) => crypto.random(length) })
-    rates.push(await journalTicks(store, AGENTS, ROUND_MS))
+    const before = process.cpuUsage()
+    const rate = await journalTicks(store, AGENTS, ROUND_MS)
+    const { user, system } = process.cpuUsage(before)
+    rates.push(rate)
+    cpu.push((user + system) / (rate * (ROUND_MS / 1000)))
     await store.close()
   }
   const rate = median(rates)
@@ -52,7 +57,7 @@ try {
     value: 1_000_000 / rate,
     unit: 'us',
     atMost: 1_000_000 / PER_SECOND,
-    note: `${Math.round(rate)} a second`,
+    note: `${Math.round(rate)} a second, ${median(cpu).toFixed(1)} us of processor each`,
   })
 } finally {
   await rm(folder, { recursive: true, force: true })

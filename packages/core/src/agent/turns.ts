@@ -13,7 +13,7 @@ import type { Place, Staged, Tail } from './journal.ts'
 import { decodePieces, encodePiece, type Piece } from './pieces.ts'
 
 /** Agents in one row: keeps it below the largest value of a store. */
-const MAX_PIECES = 1024
+const MAX_PIECES = 2048
 /** Rows that may stand before the agents in the oldest one get rows of their own … */
 const MAX_ROWS = 4096
 /** … and their bytes: they are read whole at a start. */
