@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { decodeRecord, type LineageRecord, MAX_RECORD_BYTES } from '@igor/lineage'
+import { type Cosignature, decodeRecord, type LineageRecord, MAX_RECORD_BYTES, withCosignatures } from '@igor/lineage'
 import { CID } from 'multiformats/cid'
 import type { CommitAnswer, RenewAnswer } from '../authority/witness.ts'
 import { type Fields, type Message, violation } from './wire.ts'
@@ -14,6 +14,8 @@ export const WITNESS_PROTOCOL = '/igor/witness/1.0.0'
 /** As of the blocks protocol: the longest history that can be checked, and its bytes. */
 const MAX_HISTORY = 10_000
 const MAX_HISTORY_BYTES = 16 * 1024 * 1024
+/** Of one record: a change of witness has two. */
+const MAX_COSIGNATURES = 2
 /** Of records and of blocks in one frame: what is left holds the envelope. */
 const FRAME_BYTES = 512 * 1024
 /** Blocks that may come unasked, in the commit's own frame. */
@@ -85,8 +87,10 @@ export const readSlice = (item: unknown, fail: (what: string) => never): Slice =
 export const toWire = (answer: CommitAnswer | RenewAnswer): Message => {
   switch (answer.kind) {
     case 'cosigned': {
-      const { lease } = answer
-      return { type: 'cosigned', record: answer.record.bytes, ...(lease === undefined ? {} : { lease: lease.id, ms: lease.ms }) }
+      const { lease, record } = answer
+      const { id, cosignatures } = record
+      // Who asked has the record: what was added to it is all that is news.
+      return { type: 'cosigned', id, cosignatures, ...(lease === undefined ? {} : { lease: lease.id, ms: lease.ms }) }
     }
     case 'lease':
       return { type: 'lease', lease: answer.lease.id, ms: answer.lease.ms }
@@ -103,11 +107,23 @@ export const toWire = (answer: CommitAnswer | RenewAnswer): Message => {
 
 const readLease = (fields: Fields) => ({ id: fields.bytes('lease', 16, true), ms: fields.count('ms', 10 * 60_000) })
 
-export const readCosigned = (fields: Fields): CommitAnswer => ({
-  kind: 'cosigned',
-  record: decodeRecord(fields.bytes('record', MAX_RECORD_BYTES)),
-  ...(fields.has('lease') ? { lease: readLease(fields) } : {}),
-})
+const readCosignature = (item: unknown, fail: (what: string) => never): Cosignature => {
+  const { by, incarnation, signature } = (item ?? {}) as Partial<Cosignature>
+  const whole = typeof by === 'string' && incarnation instanceof Uint8Array && signature instanceof Uint8Array
+  return whole ? { by, incarnation, signature } : fail('cosignatures')
+}
+
+/** @param asked what the witness was shown: it answers about one of these */
+export const readCosigned = (peer: string, fields: Fields, asked: readonly LineageRecord[]): CommitAnswer => {
+  const id = fields.cid('id')
+  const record = asked.findLast((one) => one.id.equals(id))
+  if (record === undefined) throw violation(peer, 'a cosignature of a record that it was not shown')
+  return {
+    kind: 'cosigned',
+    record: withCosignatures(record, fields.list('cosignatures', MAX_COSIGNATURES, readCosignature)),
+    ...(fields.has('lease') ? { lease: readLease(fields) } : {}),
+  }
+}
 
 export const readRenewal = (fields: Fields): RenewAnswer | undefined => {
   switch (fields.type) {

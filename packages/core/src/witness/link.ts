@@ -164,7 +164,7 @@ export const linkOver = (context: Context, channel: Channel, onend: () => void):
         },
         async (fields, n) => {
           if (fields.type === 'history') return { value: { kind: 'history' } }
-          if (fields.type === 'cosigned') return { value: readCosigned(fields) }
+          if (fields.type === 'cosigned') return { value: readCosigned(peer, fields, records) }
           if (fields.type !== 'need') return wrong(fields)
           const found = await Promise.all(fields.list('want', MAX_WANT, readCid).map(read))
           const frames = [...blockFrames(found.filter((bytes) => bytes !== undefined))]
