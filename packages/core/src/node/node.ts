@@ -21,7 +21,7 @@ import { nodeNameOf } from '../names.ts'
 import type { Platform } from '../platform.ts'
 import { BLOCKS_PROTOCOL, serveBlocks } from '../protocols/blocks.ts'
 import { MESSAGE_PROTOCOL, ORDER_PROTOCOL, serveMessages, serveOrders } from '../protocols/order.ts'
-import type { Said, SaidAgent } from '../protocols/presence.ts'
+import { MAX_SAID_AGENTS, type Said, type SaidAgent } from '../protocols/presence.ts'
 import { serveWatch, WATCH_PROTOCOL } from '../protocols/watch.ts'
 import { WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { createTrust } from '../replay/trust.ts'
@@ -45,7 +45,7 @@ import { openPeers } from './peers.ts'
 import { createHostProver } from './proof-of-host.ts'
 import { requestReady, signReady } from './readies.ts'
 import { openResidents } from './residents.ts'
-import { listStatuses, statusOf } from './statuses.ts'
+import { listOwn, listStatuses, statusOf } from './statuses.ts'
 import { createUpgrades } from './upgrades.ts'
 
 /** Listeners hear of changes at most this often. */
@@ -180,20 +180,19 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   if (identity.displaced) await settleIdentity(store, slot)
 
   const sayAgents = (): SaidAgent[] =>
-    statuses()
-      .filter((one) => one.resided && (one.here || one.state === 'retired'))
-      .map((one) => ({
-        agent: one.agent,
-        name: one.public ? one.name : '',
-        state: one.state,
-        tick: one.tick,
-        epoch: one.epoch,
-        seq: one.seq,
-        head: one.head,
-        public: one.public,
-        // Of one without a witness everything is committed, and there is no lease.
-        ...(one.leaseMs === undefined || one.committed === undefined ? {} : { committed: one.committed, leaseMs: one.leaseMs }),
-      }))
+    // Ten thousand are looked at for nothing where gossip carries two hundred.
+    listOwn(sources, MAX_SAID_AGENTS).map((one) => ({
+      agent: one.agent,
+      name: one.public ? one.name : '',
+      state: one.state,
+      tick: one.tick,
+      epoch: one.epoch,
+      seq: one.seq,
+      head: one.head,
+      public: one.public,
+      // Of one without a witness everything is committed, and there is no lease.
+      ...(one.leaseMs === undefined || one.committed === undefined ? {} : { committed: one.committed, leaseMs: one.leaseMs }),
+    }))
   const self = (): Omit<Said, 'peer' | 'leaving'> => ({
     name,
     kind,

@@ -170,3 +170,21 @@ export const listStatuses = (sources: Sources): AgentStatus[] => {
     return status !== undefined && (status.public || status.owned || status.resided) ? [status] : []
   })
 }
+
+/** What a node says of its agents, those that live here before those that were given up; no more than `most` are looked at. */
+export const listOwn = (sources: Sources, most: number): AgentStatus[] => {
+  const { residents } = sources
+  const [gone, living] = [true, false].map((left) => residents.ledgers().filter(({ row }) => (row.state === 'retired') === left))
+  const agents = [
+    ...(living ?? []).map(({ agent }) => agent),
+    ...residents.lost().keys(),
+    ...(gone ?? []).map(({ agent }) => agent),
+  ]
+  const found: AgentStatus[] = []
+  for (const agent of new Set(agents)) {
+    if (found.length >= most) break
+    const status = statusOf(sources, agent)
+    if (status?.resided === true && (status.here || status.state === 'retired')) found.push(status)
+  }
+  return found
+}
