@@ -117,6 +117,8 @@ const historyOf = async (): Promise<History> => {
 }
 
 const rates: number[] = []
+/** Milliseconds of processor, all threads', of each commit: on one core no more fit into a second. */
+const costs: number[] = []
 for (let round = 0; round < ROUNDS; round++) {
   const store = await openLogStore(await openFiles(join(folder, `data-${round}`)), { random: (length) => crypto.random(length) })
   const sign = (message: Uint8Array) => witnessSigner.sign(message)
@@ -126,6 +128,7 @@ for (let round = 0; round < ROUNDS; round++) {
   const fetch = async (want: readonly { toString(): string }[]) =>
     want.map((cid) => blocks.get(cid.toString()) ?? new Uint8Array())
   for (const { agent, birth } of histories) await witness.commit(host, { agent, records: birth, blocks: [], fetch })
+  const before = process.cpuUsage()
   const began = performance.now()
   await Promise.all(
     histories.map(async ({ agent, later }) => {
@@ -135,6 +138,8 @@ for (let round = 0; round < ROUNDS; round++) {
       }
     }),
   )
+  const { user, system } = process.cpuUsage(before)
+  costs.push((user + system) / 1000 / (AGENTS * COMMITS))
   rates.push((AGENTS * COMMITS) / ((performance.now() - began) / 1000))
   await store.close()
 }
@@ -142,8 +147,8 @@ await rm(folder, { recursive: true })
 const rate = median(rates)
 report({
   what: 'a commit at a witness',
-  value: 1000 / rate,
-  unit: 'ms',
+  value: median(costs),
+  unit: 'ms of processor',
   atMost: TARGET_MS,
-  note: `${rate.toFixed(0)} a second of ${AGENTS} agents, in one process, with its own store`,
+  note: `${Math.round(1000 / median(costs))} a second of one core; ${rate.toFixed(0)} came to pass, of ${AGENTS} agents, in one process, with its own store`,
 })
