@@ -242,9 +242,6 @@ interface Segment {
 
 const readSegment = object<Segment>({ version: literal(1), entries: bytes(1, MAX_BLOCK_BYTES) })
 
-/** Bytes that entries may have, so that their segment is one block. */
-export const MAX_SEGMENT_BYTES = MAX_BLOCK_BYTES - 64
-
 /**
  * The block that a record names as its `journal`.
  *

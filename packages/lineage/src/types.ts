@@ -173,7 +173,6 @@ export type Order = { readonly agent: string; readonly n: number } & (
   | { readonly kind: 'upgrade'; readonly module: CID }
   | { readonly kind: 'pause' | 'resume' | 'retire' }
 )
-export type OrderKind = Order['kind']
 
 /** State block: memory in 4 KiB chunks (zero chunks left out), globals, and the host's part. */
 export interface StateBlock {

@@ -23,7 +23,6 @@ import { calm, createLines, type Lines, type Weather } from './wire.ts'
 
 export const SECOND = 1_000_000
 export const MINUTE = 60 * SECOND
-export const HOUR = 60 * MINUTE
 
 /** The machine whose node is the witness, where there is one. */
 export const WITNESS = 0
