@@ -4,11 +4,12 @@
  * @module
  */
 import { type Header, type JournalEntry, MAX_FAILURE, plainText, type RunEntry, type UpgradeEntry } from '@igor/lineage'
-import { isKnownVersion, sameVersion, VERSIONS, type Version, versionText } from '@igor/sandbox'
+import { sameVersion } from '@igor/sandbox'
 import type { CID } from 'multiformats/cid'
 import { IgorError } from '../errors.ts'
 import type { Executor, ModuleLimits, Placed, RunOutcome } from '../execution/executor.ts'
 import { granted, type Manifest } from '../manifest.ts'
+import { checkVersion } from '../versions.ts'
 import type { Delta, JobResult } from '../worker/protocol.ts'
 import type { Context } from './context.ts'
 import type { HostPart } from './host-part.ts'
@@ -44,16 +45,6 @@ const limitsOf = (manifest: Manifest): ModuleLimits => ({
   maxMemoryBytes: manifest.limits.maxMemoryBytes,
   granted: granted(manifest),
 })
-
-/** @throws IgorError VERSION_UNKNOWN: nothing of the agent's is in doubt */
-const checkVersion = (agent: string, version: Version): void => {
-  if (isKnownVersion(version)) return
-  const known = VERSIONS.map(versionText).join(', ')
-  throw new IgorError(
-    'VERSION_UNKNOWN',
-    `what ${agent} did since its last state ran by ${versionText(version)}, this version of Igor has ${known}: start the one again that wrote it, or a later one; nothing is lost`,
-  )
-}
 
 const tickFuel = (asked: number): bigint => {
   const fuel = BigInt(asked)
@@ -120,7 +111,7 @@ export const createRunner = (options: RunnerOptions): Runner => {
     const { version } = ledger
     if (placed !== undefined && sameVersion(placedBy, version)) return placed
     unplace()
-    checkVersion(ledger.agent, version)
+    checkVersion(version, `what ${ledger.agent} did since its last state`)
     const { module } = ledger.chain
     const limits = { ...limitsOf(manifest), version }
     await executor

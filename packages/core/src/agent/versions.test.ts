@@ -73,9 +73,9 @@ describe('a node that was updated', () => {
     })
     await said
     expect(events[0]).toMatch(
-      `ran by instrumentation 200 with cost table ${OLD.costTable}, this version of Igor has ${VERSIONS.map(
+      `ran by instrumentation 200 with cost table ${OLD.costTable}, this node has ${VERSIONS.map(
         ({ instrument, costTable }) => `instrumentation ${instrument} with cost table ${costTable}`,
-      ).join(', ')}: start the one again that wrote it, or a later one; nothing is lost`,
+      ).join(', ')}: it takes the version of Igor that wrote it, or a later one`,
     )
     const agent = node.agent(id)
     expect(agent.status).toMatchObject({ here: true, tick })
@@ -129,13 +129,13 @@ describe('a node that was updated', () => {
     expect(await rogue.ask(node.id, HANDOFF_PROTOCOL, offer)).toMatchObject({
       type: 'reject',
       code: 'VERSION_UNKNOWN',
-      reason: expect.stringContaining('it runs by instrumentation 200 with cost table'),
+      reason: expect.stringContaining('it ran by instrumentation 200 with cost table'),
     })
   })
 
   it('does not start by a version that it lacks', async () => {
     await expect(world.start(undefined, { version: { instrument: 200, costTable: 1 } })).rejects.toMatchObject({
-      code: 'BAD_REQUEST',
+      code: 'VERSION_UNKNOWN',
     })
   })
 })

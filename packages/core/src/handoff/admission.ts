@@ -7,9 +7,10 @@ import { decodeRecord, keyOfDid, keyOfPeerId, LINEAGE_DOMAIN, MAX_ORDERS, readOr
 import { type Context, nowMs } from '../agent/context.ts'
 import { IgorError } from '../errors.ts'
 import { type Fields, violation } from '../protocols/wire.ts'
+import { checkVersion } from '../versions.ts'
 import type { Inbound } from './inbound.ts'
 import { MAX_MOVE_FUEL } from './judgement.ts'
-import { checkHouse, checkVersion, type House } from './policy.ts'
+import { checkHouse, type House } from './policy.ts'
 import { ID_BYTES, OFFERED_ORDERS } from './protocol.ts'
 
 /** An offer carries one record and sizes. */
@@ -56,7 +57,7 @@ const checkHead = (context: Context, peer: string, agent: string, bytes: Uint8Ar
   const head = decodeRecord(bytes)
   const ahead = aheadBy(context, head.body.time)
   if (ahead !== undefined) throw new IgorError('HANDOFF_REJECTED', `that node's clock is ${ahead} ahead of this one's`)
-  if ('instrument' in head.body) checkVersion(head.body)
+  if ('instrument' in head.body) checkVersion(head.body, 'it')
   if (head.body.agent !== agent) throw violation(peer, 'the head that it offers belongs to another agent')
   const byOwner = head.body.kind === 'genesis'
   if (head.body.kind === 'genesis' && head.body.authority !== peer)

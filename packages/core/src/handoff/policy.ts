@@ -4,7 +4,6 @@
  * @module
  */
 import type { Chain } from '@igor/lineage'
-import { isKnownVersion, VERSIONS, type Version, versionText } from '@igor/sandbox'
 import type { NodePolicy } from '../api.ts'
 import { IgorError } from '../errors.ts'
 import type { Manifest } from '../manifest.ts'
@@ -43,15 +42,6 @@ export const checkGuest = (house: House, manifest: Manifest): void => {
   const lacking = [...manifest.capabilities.keys()].filter((name) => !offered.includes(name))
   if (lacking.length > 0) reject(`that node does not offer the capability ${lacking.join(', ')}`)
   checkMigration(house.peer, house.policy.price ?? 0n, manifest)
-}
-
-/** What ran by a version that is not known here could not be run again. @throws IgorError VERSION_UNKNOWN */
-export const checkVersion = (version: Version): void => {
-  if (isKnownVersion(version)) return
-  throw new IgorError(
-    'VERSION_UNKNOWN',
-    `it runs by ${versionText(version)}, that node knows ${VERSIONS.map(versionText).join(', ')}: update that node, or let this one run agents by a version that both know`,
-  )
 }
 
 /** What the agent itself asks of a move; both sides hold to it. @throws IgorError HANDOFF_REJECTED */

@@ -15,10 +15,11 @@ import { type Puller, pullFrom } from '../protocols/blocks.ts'
 import { verifyGently } from '../protocols/verify-gently.ts'
 import { deadline, hear, say } from '../protocols/wire.ts'
 import { asError, messageOf } from '../thrown.ts'
+import { checkVersion } from '../versions.ts'
 import { pullManifest, pullState } from './copy.ts'
 import { accept } from './decide.ts'
 import type { Inbound } from './inbound.ts'
-import { checkGuest, checkHouse, checkMigration, checkVersion } from './policy.ts'
+import { checkGuest, checkHouse, checkMigration } from './policy.ts'
 import { ID_BYTES, MAX_RECORD, reject } from './protocol.ts'
 
 /** From a ready to the recover that embeds it: the witness only has to write it. */
@@ -55,7 +56,7 @@ export const takeIn = async (inbound: Inbound, { agent, from, puller, recover }:
   const stuck = mine?.row.state === 'active-owner' && mine.chain.cosigned?.id.equals(chain.head.id) === true ? mine : undefined
   if (mine !== undefined && stuck === undefined) await inbound.reconcile(mine, { chain, records })
   const version = versionSince(chain, records)
-  if (version !== undefined) checkVersion(version)
+  if (version !== undefined) checkVersion(version, 'it')
   const manifest = await pullManifest(context, puller, chain)
   checkGuest(inbound.house(), manifest)
   checkMigration(context.peer, context.price, manifest)

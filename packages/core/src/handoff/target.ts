@@ -18,12 +18,13 @@ import { pullFrom } from '../protocols/blocks.ts'
 import { verifyGently } from '../protocols/verify-gently.ts'
 import { deadline, type Fields, hear, say, violation } from '../protocols/wire.ts'
 import { asError, messageOf } from '../thrown.ts'
+import { checkVersion } from '../versions.ts'
 import { admit, checkedOrders } from './admission.ts'
 import { type Copy, dropCopy, placeCopy, pullManifest, pullState } from './copy.ts'
 import { decisionOn, type Ground, prepareGround } from './decide.ts'
 import type { Inbound } from './inbound.ts'
 import { createJudging } from './judgement.ts'
-import { checkGuest, checkSource, checkVersion } from './policy.ts'
+import { checkGuest, checkSource } from './policy.ts'
 import { clockDifference, isHandoff, MAX_RECORD, reject } from './protocol.ts'
 import { applyTail, hearTail, type Tail } from './tail.ts'
 import { decide } from './verdict.ts'
@@ -75,7 +76,7 @@ export const arrive = async (
       // What it shows may be the proof.
       context.forks.check(peer)
       checkSource(first.chain, peer)
-      if (first.chain.state !== null) checkVersion(first.chain.state.body)
+      if (first.chain.state !== null) checkVersion(first.chain.state.body, 'it')
       copied = true
       const manifest = await pullManifest(context, puller, first.chain)
       checkGuest(inbound.house(), manifest)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isKnownVersion, versionText } from '@igor/sandbox'
+
 import type { Context, Forks } from '../agent/context.ts'
 import { DEFAULT_KEEP } from '../agent/retention.ts'
 import { createTimetable } from '../agent/timetable.ts'
@@ -27,6 +27,7 @@ import { WITNESS_PROTOCOL } from '../protocols/witness.ts'
 import { createTrust } from '../replay/trust.ts'
 import { withJudge } from '../replay/verify.ts'
 import { fenceStore } from '../store/boot-fence.ts'
+import { checkVersion } from '../versions.ts'
 import { witnessAccess } from '../witness/keeper.ts'
 import { createLinks } from '../witness/links.ts'
 import type { WitnessOffice } from '../witness/office.ts'
@@ -116,8 +117,7 @@ export const createCoreNode = async (platform: Platform, options: CoreNodeOption
   const service = witnessOptions ? await office?.open(place, witnessOptions, forks.shown) : undefined
   const serving = service === undefined ? undefined : { service, access: witnessAccess(() => keeper) }
   const { version } = options
-  if (version !== undefined && !isKnownVersion(version))
-    throw new IgorError('BAD_REQUEST', `this node cannot run agents by ${versionText(version)}`)
+  if (version !== undefined) checkVersion(version, 'agents here')
   const context: Context = {
     ...place,
     turns: await openTurns(store, slot),
