@@ -194,6 +194,35 @@ describe('an owner gives an agent another witness', () => {
     })
   })
 
+  it('whose host dies in the middle of it: the new one asks the old one itself, and lets the agent go on', async () => {
+    const died = Promise.withResolvers<void>()
+    let alive = true
+    const wrap = tapped((type) => {
+      if (type === 'cosigned' && alive) {
+        alive = false
+        world.hub.cut(a.id, patient.id, true)
+        died.resolve()
+      }
+      return 'pass'
+    })
+    // It would give the agent away itself, but later.
+    const patient = await world.start(undefined, { witness: { leaseMs: 6000 }, policy: { maxAgents: 0 } })
+    const takes = await world.start(undefined, { ...WITNESS, wrap })
+    await meet(takes, patient, a, b)
+    const left = await spawnCounter(a, { witness: patient.id, failover: [b.id] })
+    const { tick } = await nextCount(left, 2)
+    void left.changeWitness(takes.id).catch(() => {})
+    await died.promise
+    for (const other of [takes, b]) world.hub.cut(a.id, other.id, true)
+    await eventually(b, () => b.agents().some((one) => one.agent === left.id && one.here && one.state === 'active'))
+    expect(b.agent(left.id).status).toMatchObject({ witness: takes.id, epoch: 2 })
+    await ticksOn(b, left.id, tick + 1)
+    expect((await b.agent(left.id).passport()).asserted).toEqual([])
+    // Back again, its old host finds where it is.
+    for (const other of [patient, takes, b]) world.hub.cut(a.id, other.id, false)
+    await eventually(a, () => !left.status.here && left.status.host === b.id)
+  })
+
   it('is asked where a history is that nobody in sight knows: the whole DID and the address of its witness will do', async () => {
     const hidden = await spawnCounter(a, { witness: old.id, public: false })
     const { tick } = await nextCount(hidden, 2)

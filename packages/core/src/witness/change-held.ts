@@ -40,6 +40,8 @@ const keepLease = async ({ ledger, tenure, clock, link }: ChangeHeld, witness: s
 const checkHeld = async ({ ledger, link, signal }: ChangeHeld, witness: string): Promise<void> => {
   const old = await link(witness, signal)
   const last = (await old.records(ledger.agent, undefined, signal)).at(-1)
+  // The new one may have brought it to its end by itself.
+  if (last?.id.equals(ledger.chain.changing?.record.id) === true) return ledger.cosigned(last)
   const isKnown = last === undefined || ledger.records.some(({ id }) => id.equals(last.id))
   if (!isKnown) throw new IgorError('NOT_AUTHORITATIVE', 'its witness knows later records than this node has')
 }
