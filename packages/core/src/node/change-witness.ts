@@ -17,7 +17,7 @@ export const checkChange = async (context: Context, { ledger, commitment }: Host
   if (chain.witness !== null && commitment.left() === 0)
     throw new IgorError(
       'WITNESS_UNREACHABLE',
-      `the witness ${chain.witness} has to hand ${agent} over, and does not answer now. Only if it is gone for good: igor witness ${agent} ${to ?? 'none'} --force`,
+      `the witness ${chain.witness} does not answer, and has to agree. Only if it is gone for good: igor witness --force`,
     )
   if (to === null) return
   const link = await context.links.to(to, [], context.signal)

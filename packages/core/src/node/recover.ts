@@ -40,34 +40,33 @@ export const createRecovery = ({ handles, service, heard, takeFile }: RecoveryOp
     owner.learn(startChain(genesis).genesis.body)
   }
 
-  /** From here one life rests on the owner's word. */
-  const alone = async (agent: string, to: string, given: RecoverOptions, more: ImportOptions = {}): Promise<Agent> => {
+  /** From here one life rests on the owner's word. @param before the last moment at which it stands here as it is packed */
+  const alone = async (
+    agent: string,
+    to: string,
+    given: RecoverOptions,
+    more: ImportOptions = {},
+    before?: () => Promise<void>,
+  ): Promise<Agent> => {
     const one = handle(agent)
-    await takeFile(await one.export(given), { force: given.force ?? false, ...more })
+    const file = await one.export(given)
+    await before?.()
+    await takeFile(file, { force: given.force ?? false, ...more })
     if (to !== peer) await one.moveTo(to, given)
     return one
   }
 
   /** The witness is gone for good, says its owner: it goes on from what this node has, with another one or none. */
   const withoutWitness = async (agent: string, witness: string | null, to: string, given: RecoverOptions): Promise<Agent> => {
-    const next = witness === null ? null : witnessOf(await resolve(witness, given.signal))
-    const ledger = residents.ledger(agent)
-    if (ledger === undefined || ledger.row.state === 'retired')
-      throw new IgorError(
-        'NOT_AUTHORITATIVE',
-        `${agent} is not here: say so where it is, or import a copy of it with --force --witness`,
-      )
-    const { witness: gone } = ledger.chain
-    if (gone === null && ledger.chain.changing === null)
-      throw new IgorError('BAD_REQUEST', `${agent} has no witness that could be gone`)
-    if ((residents.hosted(agent)?.commitment.left() ?? 0) > 0)
-      throw new IgorError('BAD_REQUEST', `the witness ${gone} answers: it can hand ${agent} over itself, without force`)
-    if (next !== null) await (await links.to(next, [], given.signal)).welcome(agent, given.signal)
-    const file = await handle(agent).export(given)
-    await residents.halt(agent, `its owner says that its witness ${gone ?? 'to be'} is gone`)
-    await takeFile(file, { force: true, ...(gone === null ? {} : { witness: next }) })
-    if (to !== peer) await handle(agent).moveTo(to, given)
-    return handle(agent)
+    const { signal } = given
+    const next = witness === null ? null : witnessOf(await resolve(witness, signal))
+    const chain = residents.ledger(agent)?.chain
+    const gone = chain?.witness ?? chain?.changing?.to
+    if (gone == null || (residents.hosted(agent)?.commitment.left() ?? 0) > 0)
+      throw new IgorError('BAD_REQUEST', `${agent} has no witness here that is gone`)
+    if (next !== null) await (await links.to(next, [], signal)).welcome(agent, signal)
+    const more = chain?.witness == null ? {} : { witness: next }
+    return alone(agent, to, given, more, () => residents.halt(agent, `its owner says that its witness ${gone} is gone`))
   }
 
   return async (agent, given = {}) => {

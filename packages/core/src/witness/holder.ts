@@ -18,8 +18,6 @@ import { createTenure } from './tenure.ts'
 /** First wait after a failure; doubled up to the longest. */
 const RETRY_MS = 250
 const MAX_RETRY_MS = 4000
-const stuck = (message: string): string =>
-  `its change of witness waits: ${message}. It goes on when they are back; if one is gone for good, its owner says so`
 const UNHEARD = 'its witness was not heard before its lease ended. It goes on when the witness is back'
 
 export interface HolderOptions {
@@ -162,10 +160,8 @@ export const holdLease = (options: HolderOptions): Commitment => {
   const onfailure = (error: unknown): void => {
     failures++
     const message = messageOf(error)
-    trouble =
-      ledger.chain.changing === null
-        ? `no witness reachable: ${message}. It goes on when it is back; if it is gone for good, its owner says so`
-        : stuck(message)
+    const waits = ledger.chain.changing === null ? 'no witness reachable' : 'its change of witness waits'
+    trouble = `${waits}: ${message}. It goes on when it is back; if it is gone for good, its owner says so`
     if (left() > 0) return
     if (tenure.why !== trouble) onchange()
     tenure.why = trouble
