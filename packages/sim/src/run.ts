@@ -145,8 +145,8 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
     skewUs: calm ? 0 : random.pick([0, SECOND, 4 * MINUTE]),
     drift: calm ? 0 : random.pick([0, 0.0002]),
     room: (machine) => {
-      if (machine === WITNESS && aloof) return 0
-      return cramped && world.scheduler.now < untilUs ? 1 : undefined
+      if (world.scheduler.now >= untilUs) return undefined
+      return machine === WITNESS && aloof ? 0 : cramped ? 1 : undefined
     },
   })
   const { scheduler, checks } = world
@@ -177,7 +177,7 @@ export const runSeed = async (options: RunOptions): Promise<RunResult> => {
   }
   try {
     await scheduler.run(untilUs, failed)
-    if (!failed()) await settle(world, workload, cramped, failed)
+    if (!failed()) await settle(world, workload, cramped || aloof, failed)
   } finally {
     world.end()
   }
