@@ -9,6 +9,14 @@ export const secp256k1 = { sign: absent, verify: absent, getPublicKey: absent, k
   utils: { randomSecretKey: absent, isValidPublicKey: absent } }
 `
 
+/** The same for RSA and ECDSA: what a file exports, absent. */
+const NO_OTHER_KEYS = /@libp2p\/crypto\/dist\/src\/keys\/(rsa|ecdsa)\/utils\.js$/
+const EXPORTED = /^export (?:async )?(?:function|const) (\w+)/gm
+const withoutKeys = (source) =>
+  ["const absent = () => { throw new Error('this page speaks to nodes with Ed25519 keys alone') }"]
+    .concat([...source.matchAll(EXPORTED)].map(([, name]) => `export const ${name} = absent`))
+    .join('\n')
+
 /** Nobody reads the libraries' own logs in a page. */
 const NO_LOGS = `
 const silent = Object.assign(() => {}, { error: () => {}, trace: () => {}, enabled: false, newScope: () => silent })
@@ -23,9 +31,12 @@ export const logger = () => silent
 const NO_EMOJI = 'export {}'
 const EMOJI = 'export const base256emoji = from('
 
-/** Gossip is measured only where somebody collects metrics. */
-const METRICS = 'export function getMetrics('
-const NO_METRICS = "export function getMetrics() { throw new Error('a page gathers no metrics') }\n"
+/** Gossip is measured only where somebody collects metrics: what a file says from a function on, and what it says instead. */
+const absent = (name) => `export function ${name}() { throw new Error('a page gathers no metrics') }\n`
+const UNMEASURED = [
+  { file: /@libp2p\/gossipsub\/dist\/src\/metrics\.js$/, name: 'getMetrics' },
+  { file: /@libp2p\/gossipsub\/dist\/src\/score\/scoreMetrics\.js$/, name: 'computeAllPeersScoreWeights' },
+]
 
 /** Messages of the libraries are read whole: the other way, field by field, that is generated with each of them has no caller. */
 const MESSAGES =
@@ -53,11 +64,13 @@ export const slim = {
         throw new Error(`${path} is not what it was: see demo/slim.mjs`)
       return { contents }
     })
-    build.onLoad({ filter: /@libp2p\/gossipsub\/dist\/src\/metrics\.js$/ }, async ({ path }) => {
-      const source = await readFile(path, 'utf8')
-      const at = source.indexOf(METRICS)
-      if (at < 0) throw new Error(`${path} has no getMetrics any more: see demo/slim.mjs`)
-      return { contents: source.slice(0, at) + NO_METRICS }
-    })
+    build.onLoad({ filter: NO_OTHER_KEYS }, async ({ path }) => ({ contents: withoutKeys(await readFile(path, 'utf8')) }))
+    for (const { file, name } of UNMEASURED)
+      build.onLoad({ filter: file }, async ({ path }) => {
+        const source = await readFile(path, 'utf8')
+        const at = source.indexOf(`export function ${name}(`)
+        if (at < 0) throw new Error(`${path} has no ${name} any more: see demo/slim.mjs`)
+        return { contents: source.slice(0, at) + absent(name) }
+      })
   },
 }
