@@ -254,7 +254,7 @@ describe('a witness', () => {
     for (const wrong of [
       { ...release, lease: new Uint8Array(16) },
       { ...release, epoch: 2 },
-      { ...release, head: history.chain.genesis.id },
+      { ...release, head: history.chain.module },
       { ...release, by: b.id },
     ])
       expect(await witness.release(await makeRelease(wrong, wrong.by === a.id ? a.sign : b.sign))).toBe(false)
@@ -267,6 +267,22 @@ describe('a witness', () => {
     expect(await witness.takeoverIn(agent)).toBe(15_000)
     // Said again by somebody who kept the bytes: they fit no lease any more.
     expect(await witness.release(bytes)).toBe(false)
+  })
+
+  it('takes the word of a holder that went before the answer to its last record came, and no older word', async () => {
+    const history = await living()
+    const answer = await witness.renew(a.id, agent, claimOf(history))
+    if (answer.kind !== 'lease') throw new Error(answer.kind)
+    const release = { agent, epoch: 1, head: history.chain.head.id, lease: answer.lease.id, by: a.id }
+    const next = await cosigned(await tick(history, a), a, history.records.length)
+    const older = { ...release, head: history.chain.genesis.id }
+    expect(await witness.release(await makeRelease(older, a.sign))).toBe(false)
+    expect(await witness.takeoverIn(agent)).toBe(15_000)
+    expect(await witness.release(await makeRelease(release, a.sign))).toBe(true)
+    expect(await witness.takeoverIn(agent)).toBe(1500)
+    // Back again, its lease is a new one, of which that word says nothing.
+    expect(await witness.renew(a.id, agent, claimOf(next))).toMatchObject({ kind: 'lease' })
+    expect(await witness.release(await makeRelease(release, a.sign))).toBe(false)
   })
 
   it("cosigns an owner's recover only when the holder has stopped", async () => {
