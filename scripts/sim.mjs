@@ -21,6 +21,12 @@ export const REGRESSIONS = [
     ...{ seed: 84, witness: true, liars: 0, focus: ['line is cut one way', 'process stands still', 'node is cut off'] },
     why: 'an agent that rested left without the messages that its records had named before its host was started anew',
   },
+  { seed: 1024686654625, why: 'an accept that was cosigned before its host went down, with what came after it, was refused' },
+  {
+    seed: 1024686652717,
+    crash: { point: 'journal: truncate log, after', nth: 0 },
+    why: 'a node that was started on a full disk gave its agents up for damaged',
+  },
 ]
 
 /**

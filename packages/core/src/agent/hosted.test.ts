@@ -49,6 +49,36 @@ describe('an agent whose node has no room', () => {
     expect(agent.status.state).toBe('active')
     expect(agent.status.reason).toBeUndefined()
   })
+
+  it('comes back with every tick as soon as there is room, though its node was started when there was none', async () => {
+    const before = await world.start()
+    const { id } = await spawnCounter(before)
+    const { tick } = await nextCount(before.agent(id), 5)
+    const left = before.disk.copy()
+    await before.stop()
+    const used = left.names().reduce((sum, name) => sum + left.peek(name).length, 0)
+    let crowded = 0
+    for (let room = 0; room < 4000; room += 200) {
+      const disk = left.copy()
+      disk.capacity = used + room
+      // A node that cannot even note that it began does not.
+      const node = await world.start(disk).catch((error) => {
+        expect(error).toMatchObject({ code: 'STORE_FULL' })
+      })
+      if (node === undefined) continue
+      const { state, reason } = node.agent(id).status
+      if (state === 'halted') {
+        expect(reason).toContain('no room')
+        crowded++
+      }
+      disk.capacity = Number.POSITIVE_INFINITY
+      await eventually(node, () => node.agent(id).status.state === 'active')
+      const next = await nextCount(node.agent(id), tick + 1)
+      expect(next.count).toBe(next.tick)
+      await node.stop()
+    }
+    expect(crowded).toBeGreaterThan(0)
+  })
 })
 
 describe('what an agent is sent', () => {

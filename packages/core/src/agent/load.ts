@@ -15,7 +15,7 @@ import {
 } from '@igor/lineage'
 import type { CID } from 'multiformats/cid'
 import { decodeRow, doubt, encodeRow, type Row } from '../authority/row.ts'
-import { IgorError } from '../errors.ts'
+import { IgorError, StoreFullError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Expectation, Store } from '../platform.ts'
 import { messageOf } from '../thrown.ts'
@@ -108,6 +108,8 @@ export const isOwnedBy = async (store: Store, agent: string, fence: Uint8Array):
 /**
  * Loads what the store holds of an agent. What cannot be read, or does not reach the highest slot
  * that the authority row names, halts: a lower head may be a second history.
+ *
+ * @throws StoreFullError while there is no room to put in order what a crash left: nothing is lost, it is for later
  */
 export const loadLedger = async (context: Context, agent: string): Promise<Loaded | undefined> => {
   const { store } = context
@@ -133,6 +135,7 @@ export const loadLedger = async (context: Context, agent: string): Promise<Loade
         if (row.state === 'active-owner') journal = await readJournal(context, rescue, agent, row.slot)
         advanceAll(current.host, [...sealed, ...(journal?.entries() ?? [])])
       } catch (error) {
+        if (error instanceof StoreFullError) throw error
         broken ??= messageOf(error)
       }
     }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { ConflictError, IgorError, StoreDamagedError } from '../errors.ts'
+import { ConflictError, IgorError, StoreDamagedError, StoreFullError } from '../errors.ts'
 import { keys } from '../keys.ts'
 import type { Expectation, Store } from '../platform.ts'
 import { joinBytes } from '../store/bytes.ts'
@@ -210,7 +210,12 @@ export const openTurns = async (store: Store, slot: string, { maxRows = MAX_ROWS
     begin: async () => {
       found.clear()
       unread = -1
-      if (old.length > 0) await store.commit({ remove: old.splice(0), durable: false })
+      const remove = old.splice(0)
+      if (remove.length === 0) return
+      await store.commit({ remove, durable: false }).catch((error) => {
+        // They say nothing new, and go at a start that finds room.
+        if (!(error instanceof StoreFullError)) throw error
+      })
     },
     write: (author, tail) =>
       new Promise((resolve, reject) => {

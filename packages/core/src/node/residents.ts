@@ -13,7 +13,7 @@ import { sweepModules } from '../agent/modules.ts'
 import { modulesInUse } from '../agent/modules-in-use.ts'
 import type { AgentEvent, Move, SpawnOptions } from '../api.ts'
 import type { History } from '../authority/judge.ts'
-import { IgorError } from '../errors.ts'
+import { IgorError, StoreFullError } from '../errors.ts'
 import type { Executor } from '../execution/executor.ts'
 import type { Arrived } from '../handoff/inbound.ts'
 import { checkGuest, type House, roomOf } from '../handoff/policy.ts'
@@ -32,6 +32,8 @@ import { consequenceOf, followFrom } from './reconcile.ts'
 const BEGIN_MS = 50
 /** Peers have said what they serve so long after a node has begun. */
 const SIGHT_MS = 4000
+/** A full disk is looked at again so often. */
+const ROOM_RETRY_MS = 1000
 
 export interface Residents
   extends Pick<Departures, 'outgoing' | 'progress' | 'move' | 'handOver' | 'packUp'>,
@@ -227,16 +229,42 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     }
     return agents
   }
-  for (const agent of await mine()) {
-    await load(agent).catch((error) => lose(agent, messageOf(error)))
+  /** What an agent's load needs stays in the store until there is room for it. */
+  const crowded = new Set<string>()
+  const loadAll = async (agents: Iterable<string>): Promise<void> => {
+    for (const agent of agents) {
+      crowded.delete(agent)
+      lost.delete(agent)
+      await load(agent).catch((error) => {
+        if (!(error instanceof StoreFullError)) return lose(agent, messageOf(error))
+        crowded.add(agent)
+        lost.set(agent, `this node has no room to bring it back: ${error.message}. It goes on as soon as there is room`)
+      })
+    }
+    if (crowded.size === 0) await context.turns.begin()
   }
-
-  await context.turns.begin()
 
   const sweep = async (): Promise<void> => {
-    if (!store.damaged) await sweepModules(store, context.crypto, modulesInUse)
+    if (!store.damaged && crowded.size === 0) await sweepModules(store, context.crypto, modulesInUse)
   }
-  await sweep()
+
+  /** Tries again what a full disk stood in the way of. */
+  const settleIn = async (): Promise<void> => {
+    while (crowded.size > 0 && !ended.signal.aborted) {
+      await clock.sleep(ROOM_RETRY_MS, ended.signal).catch(() => {})
+      if (ended.signal.aborted) return
+      await loadAll([...crowded])
+      onchange()
+    }
+    await sweep()
+  }
+
+  await loadAll(await mine())
+  for (const agent of crowded) context.report({ level: 'error', code: 'STORE_FULL', agent, message: lost.get(agent) ?? '' })
+  const settled = settleIn().catch((error) => {
+    context.report({ level: 'error', code: 'STORE_FULL', message: messageOf(error) })
+  })
+  if (crowded.size === 0) await settled
 
   return {
     hosted: (agent) => hosted.get(agent),
@@ -330,6 +358,7 @@ export const openResidents = async (options: ResidentsOptions): Promise<Resident
     sweep,
     stop: async () => {
       ended.abort()
+      await settled
       await Promise.all([...hosted.values()].map((one) => one.stop()))
       await leases.stop()
       await departures.stop()

@@ -8,6 +8,7 @@ import {
   type Chain,
   cosignatureOf,
   extendChain,
+  isAnchor,
   LineageError,
   type LineageRecord,
   pruneRecords,
@@ -29,7 +30,7 @@ export interface Head {
 }
 
 export type Judgement =
-  /** It is the head: its cosignature is given again. */
+  /** It is the head, or moved authority before it: its cosignature is given again. */
   | { readonly kind: 'again'; readonly record: LineageRecord }
   /** The last of `fresh` may become the head, when its blocks are there. */
   | { readonly kind: 'extend'; readonly chain: Chain; readonly fresh: readonly LineageRecord[] }
@@ -90,6 +91,10 @@ export const judgeShown = (
   }
   const own = shown.findLast((record) => cosignatureOf(record, witness) !== undefined && isAbove(record, head.chain.head))
   if (own === undefined) {
+    // What moves authority is brought by itself, and its answer may have been lost with all that came after it.
+    const moved = head.records.find(({ id }) => id.equals(last.id))
+    if (moved !== undefined && isAnchor(moved) && cosignatureOf(moved, witness) !== undefined)
+      return { kind: 'again', record: moved }
     const { body } = head.chain.head
     return { kind: 'stale', why: `it does not follow on record ${body.seq} of epoch ${body.epoch}, which is the head` }
   }

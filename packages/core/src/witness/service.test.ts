@@ -124,6 +124,15 @@ describe('a witness', () => {
       expect(answer).toMatchObject({ kind: 'cosigned', record: { bytes: history.records.at(-1)?.bytes }, lease: { ms: 15_000 } })
   })
 
+  it('gives what moved authority its cosignature again though more came after it, and no lease with it', async () => {
+    const moved = await cosigned(await accept(await cosigned(await handOver(await living(), b), a, 2), b), b, 3)
+    const left = await cosigned(await handOver(moved, a, b), b, 4)
+    const answer = await show(moved.records.slice(3), b)
+    expect(answer).toMatchObject({ kind: 'cosigned', record: { bytes: moved.records.at(-1)?.bytes } })
+    expect(answer).not.toHaveProperty('lease')
+    expect((await witness.chain(agent))?.head.id).toEqual(left.chain.head.id)
+  })
+
   it('refuses for good what does not follow on the head, and its head stays', async () => {
     const history = await living()
     const one = await tick(history)

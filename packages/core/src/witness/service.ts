@@ -145,7 +145,7 @@ export const openWitness = (given: ServiceOptions): WitnessService => {
           throw new IgorError('AGENT_HALTED', `its witness has frozen ${agent}: ${judged.why}`)
         case 'again': {
           if (entry === undefined) return { kind: 'history' }
-          const holds = isHolder(entry.head.chain, peer)
+          const holds = isHolder(entry.head.chain, peer) && judged.record.id.equals(entry.head.chain.head.id)
           const leased = holds ? await grant(agent, entry, peer) : entry
           return { kind: 'cosigned', record: judged.record, ...(holds ? grantOf(leased.row.lease) : {}) }
         }
