@@ -4,7 +4,6 @@ import { identify } from '@libp2p/identify'
 import type { Libp2p } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
-import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { platformTransports } from '#transports'
 import { parseMultiaddr } from './addresses.ts'
@@ -12,9 +11,10 @@ import { createDialer } from './dial.ts'
 import { createGossip, createGossipsub } from './gossip.ts'
 import { hostService } from './host.ts'
 import { createLinks } from './links.ts'
+import { createMuxers } from './muxer.ts'
 import type { NetworkOptions } from './options.ts'
 import { keepRelays, type Relays } from './relays.ts'
-import { MAX_STREAMS, serve } from './serve.ts'
+import { serve } from './serve.ts'
 import { keepTidy } from './tidy.ts'
 import { createUpgrades } from './webrtc/upgrade.ts'
 
@@ -52,10 +52,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Running> {
     addresses: { listen: platform.listen, announce: [...(options.announce ?? [])] },
     transports: platform.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [
-      // Early ones too: the first to finish a handshake may open many before the other has its connection.
-      yamux({ maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS, maxEarlyStreams: MAX_STREAMS }),
-    ],
+    streamMuxers: [createMuxers()],
     connectionManager: {
       maxConnections: platform.maxConnections,
       inboundConnectionThreshold: CONNECTIONS_PER_SECOND,
