@@ -47,6 +47,8 @@ export default defineConfig({
         optimizeDeps: { include: libp2pInTabs },
         test: {
           name: 'chromium',
+          // They wait, too.
+          maxWorkers: 2,
           include: [...isomorphic.map((name) => `packages/${name}/src/**/*.test.ts`), 'packages/browser/src/**/*.test.ts'],
           exclude: ['**/*.node.test.ts', '**/node_modules/**'],
           testTimeout: 30_000,
